@@ -1,0 +1,1 @@
+"""The tests of courant_mail; `runtests.py` runs them."""
