@@ -1,0 +1,447 @@
+"""The coordinator: claims, hands out, commits before each final dot, and records. What `send_mail` does."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from django.db import InterfaceError, OperationalError, connections
+from django.utils import timezone
+
+from ..choices import MessageStatus, Outcome
+from ..conf import RelaySettings, Settings, get_settings
+from ..deliver.courier import WITHDRAWN, Courier, Crashed, Done, Report, Stock, Task
+from ..deliver.outcomes import Result, address_is_dead
+from ..exceptions import InvalidMail, WrongState
+from ..queue import agenda, claim, control, counters, finish, record, relay_state, rescue, senders
+from ..queue.claim import Claimed
+from ..queue.database import alias
+from ..queue.endings import Ending, in_words
+from .announce import announce_finished, announce_messages
+from .outlet import Outlet
+from .rendering import Renderer
+
+logger = logging.getLogger(__name__)
+
+#: seconds between two looks at what is not urgent: more claims, counters, signals, finished jobs
+_TICK = 0.25
+#: seconds that the first report waits for others to share its commit
+_GROUP_SECONDS = 0.001
+#: seconds that replies in flight are waited for at the end
+_PATIENCE = 20.0
+#: a job whose sender address was refused so often, and never accepted, is paused
+_SENDER_REFUSALS = 5
+#: seconds to wait before the database is tried again
+_DATABASE_PAUSES = (0.1, 1.0, 3.0)
+
+_TROUBLE = {Outcome.RELAY_TROUBLE, Outcome.THROTTLED, Outcome.MISCONFIGURED}
+
+
+@dataclass(slots=True)
+class SendSummary:
+    """How the messages of a run ended. `trouble` says why a relay could not be used; the run should exit non-zero."""
+
+    sent: int = 0
+    deferred: int = 0
+    failed: int = 0
+    suppressed: int = 0
+    in_doubt: int = 0
+    given_back: int = 0
+    seconds: float = 0.0
+    trouble: str | None = None
+    finished_jobs: list[int] = field(default_factory=list)
+
+    @property
+    def handled(self) -> int:
+        """How many messages came to a result."""
+        return self.sent + self.deferred + self.failed + self.suppressed + self.in_doubt
+
+
+def send(
+    *,
+    limit: int | None = None,
+    connections: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> SendSummary:
+    """
+    Send everything that is queued, at most `limit` messages, over at most `connections` connections a relay.
+
+    An idle run is one query. `progress` is called with the number of messages after each commit. `stop` ends the run
+    within a second or two: replies in flight are waited for, everything else goes back to the queue.
+    Raises ClaimLost when this process was frozen for so long that others took over its messages.
+    """
+    started = time.monotonic()
+    settings = get_settings()
+    todo = agenda.look(timezone.now())
+    if todo.rescue:
+        rescue.rescue(timezone.now(), settings=settings)
+    if not (todo.send or todo.rescue):
+        return SendSummary(seconds=time.monotonic() - started)
+    stop = stop or threading.Event()
+    with Coordinator("send_mail", settings, limit=limit, connections=connections, progress=progress) as coordinator:
+        while not stop.is_set() and coordinator.step():
+            pass
+    coordinator.summary.seconds = time.monotonic() - started
+    return coordinator.summary
+
+
+class Coordinator:
+    """
+    Does all the work with the database while couriers render and talk to relays; used in one thread.
+
+    As a context manager: on leaving, the couriers finish what is on the wire and the rest goes back to the queue.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        settings: Settings,
+        *,
+        limit: int | None = None,
+        connections: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.summary = SendSummary()
+        self.inbox: queue.SimpleQueue[Report | Crashed | None] = queue.SimpleQueue()
+        self._command = command
+        self._settings = settings
+        self._left = limit
+        self._connections = connections
+        self._progress = progress or (lambda _: None)
+        self._host = socket.gethostname()
+        self._renderer = Renderer(settings)
+        self._turn = claim.Turn()
+        self._held: dict[int, Claimed] = {}
+        self._couriers: dict[int, Courier] = {}
+        self._outlets: dict[str, Outlet] = {}
+        self._ending = False
+        self._deltas: dict[int, Counter[int]] = defaultdict(Counter)
+        self._news: dict[MessageStatus, list[int]] = defaultdict(list)
+        self._sender_refusals: Counter[int] = Counter()
+        self._next_tick = 0.0
+        self._renewed = 0.0
+        self._dry_until = 0.0
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.sender_id = senders.register(self._command, timezone.now(), self._settings.claim_seconds)
+        self._renewed = time.monotonic()
+        states = relay_state.states()
+        for name, relay in self._settings.relays.items():
+            self._outlets[name] = Outlet(
+                relay,
+                (name, "") if name == self._settings.default_relay else (name,),
+                min(relay.connections, self._connections or relay.connections),
+                self._hire,
+                states.get(name),
+            )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        failed = exc_info[0] is not None
+        self._ending = True
+        for outlet in self._outlets.values():
+            self._give_back(outlet.close())
+        for courier in self._couriers.values():
+            if failed:
+                # Nothing can be committed any more, so no dot may go out: whoever waits or asks later is refused.
+                courier.permits.put(False)
+        if not failed:
+            self._wind_up()
+            self._tick(final=True)
+            senders.retire(self.sender_id)
+
+    def _wind_up(self) -> None:
+        """Wait for the couriers to end, recording what they report."""
+        deadline = time.monotonic() + _PATIENCE
+        while any(courier.is_alive() for courier in self._couriers.values()) and time.monotonic() < deadline:
+            self._settle(self._gather(0.05))
+        self._settle(self._gather(0))
+        if self._held:
+            # Their couriers hang in a conversation that outlasts our patience. The in-flight rows say what is in doubt.
+            logger.warning("%s messages are left to the next run", len(self._held))
+
+    def _hire(self, relay: RelaySettings, stock: Stock) -> None:
+        """Start a courier under a number whose in-flight row exists; the numbers of those who have ended are free."""
+        number = next((n for n, courier in self._couriers.items() if not courier.is_alive()), len(self._couriers))
+        if number not in self._couriers:
+            senders.add_connections(self.sender_id, [number])
+        courier = self._couriers[number] = Courier(number, relay, stock, self.inbox)
+        courier.start()
+
+    # -- one step ----------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Hand out work and record what has come back. False when nothing is in hand and nothing can be claimed."""
+        slowed = self._restock()
+        if self._held:
+            self._settle(self._gather(_TICK))
+        elif slowed and claim.waits([name for outlet in slowed for name in outlet.names]):
+            time.sleep(min(outlet.patience for outlet in slowed))
+        else:
+            self._tick()
+            return False
+        self._tick()
+        return True
+
+    def rest(self, seconds: float, stop: threading.Event) -> None:
+        """Sleep until somebody puts something into the inbox, but no longer than this; stays alive meanwhile."""
+        end = time.monotonic() + seconds
+        # In small pieces, since a signal handler that sets `stop` does not interrupt the wait.
+        while not stop.is_set() and (left := end - time.monotonic()) > 0:
+            try:
+                item = self.inbox.get(timeout=min(left, _TICK))
+            except queue.Empty:
+                continue
+            if item is not None:
+                self._settle([item])
+            return
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether messages are in hand."""
+        return bool(self._held)
+
+    def stay_alive(self) -> None:
+        """Renew the claim on what is in hand, when it is time to. Raises ClaimLost."""
+        if time.monotonic() - self._renewed > self._settings.claim_seconds / 4:
+            senders.renew(self.sender_id, timezone.now(), self._settings.claim_seconds)
+            self._renewed = time.monotonic()
+
+    def _restock(self) -> list[Outlet]:
+        """Claim where the stock runs low; returns the outlets that their rate forbids to send more just now."""
+        if time.monotonic() < self._dry_until and self._held:
+            return []
+        slowed: list[Outlet] = []
+        now = timezone.now()
+        asked = found = 0
+        for outlet in self._outlets.values():
+            if outlet.is_paused(now):
+                self.summary.trouble = (
+                    f"relay {outlet.relay.name} is paused until {outlet.paused_until}: {outlet.reason}"
+                )
+                continue
+            wanted = outlet.wanted() if self._left is None else min(outlet.wanted(), self._left)
+            allowed = outlet.spend(wanted, now)
+            if allowed < wanted:
+                slowed.append(outlet)
+            asked += wanted
+            found += self._claim(outlet, allowed)
+        if asked and not found:
+            self._dry_until = time.monotonic() + _TICK / 2
+        return slowed
+
+    def _claim(self, outlet: Outlet, wanted: int, urgent_than: int | None = None) -> int:
+        if wanted <= 0:
+            return 0
+        taken = claim.claim(self.sender_id, wanted, relays=outlet.names, turn=self._turn, urgent_than=urgent_than)
+        self.summary.suppressed += taken.suppressed
+        outlet.unspend(wanted - len(taken.messages))
+        if self._left is not None:
+            self._left -= len(taken.messages)
+        self._held.update((message.id, message) for message in taken.messages)
+        outlet.put(self._tasks(taken.messages))
+        return len(taken.messages) + taken.suppressed
+
+    def _tasks(self, messages: Iterable[Claimed]) -> list[Task]:
+        now = timezone.localtime() if timezone.is_aware(timezone.now()) else timezone.now().astimezone()
+        tasks: list[Task] = []
+        for message in messages:
+            try:
+                tasks.append(self._renderer.task(message, now))
+            except InvalidMail as error:
+                self._give_back_ids([message.id])
+                self._pause_job(message.job_id or 0, str(error))
+        return tasks
+
+    def _gather(self, timeout: float) -> list[Report | Crashed]:
+        """
+        What the couriers have to tell: the first within the timeout, and what follows it closely.
+
+        Waiting a moment for the others makes one commit of several: with four connections twice as many messages a
+        commit, for a millisecond that no relay notices.
+        """
+        found: list[Report | Crashed] = []
+        end = time.monotonic() + timeout
+        try:
+            while len(found) < max(1, len(self._couriers)):
+                item = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
+                if item is not None:
+                    found.append(item)
+                    end = min(end, time.monotonic() + _GROUP_SECONDS) if len(found) == 1 else end
+        except queue.Empty:
+            pass  # nobody else has anything to tell now
+        return found
+
+    def _settle(self, reports: list[Report | Crashed]) -> None:
+        """Commit what is told, then let those who wait send their dots; then deal with trouble."""
+        if not reports:
+            return
+        endings: list[tuple[Done, Courier]] = []
+        in_flight: dict[int, int | None] = {}
+        ready: list[Report] = []
+        crashed: list[Crashed] = []
+        for report in reports:
+            endings += [(done, report.courier) for done in report.done]
+            in_flight[report.courier.number] = None
+            if isinstance(report, Crashed):
+                crashed.append(report)
+            elif report.ready is not None and not self._ending:
+                in_flight[report.courier.number] = report.ready.key
+                ready.append(report)
+            elif report.ready is not None:
+                report.courier.permits.put(False)
+        self._record(endings, in_flight)
+        for report in ready:
+            report.courier.permits.put(True)
+        self._after(endings)
+        for crash in crashed:
+            raise RuntimeError(f"The thread {crash.courier.name} has died: {crash.error!r}") from crash.error
+
+    def _record(self, endings: list[tuple[Done, Courier]], in_flight: dict[int, int | None]) -> None:
+        withdrawn = [done.task.key for done, _ in endings if done.result is WITHDRAWN]
+        ended = [
+            Ending(
+                self._held[done.task.key],
+                courier.relay.name,
+                self._outlets[courier.relay.name].judged(done.result),
+                address_is_dead(done.result),
+            )
+            for done, courier in endings
+            if done.result is not WITHDRAWN
+        ]
+        recorded = self._commit(ended, in_flight)
+        self._give_back_ids(withdrawn)
+        for ending in ended:
+            self._held.pop(ending.message.id, None)
+        for status, ids in recorded.ids.items():
+            self._news[status] += ids
+        for job_id, delta in recorded.deltas.items():
+            self._deltas[job_id].update(delta)
+        self._count(recorded.ids)
+
+    def _commit(self, ended: list[Ending], in_flight: dict[int, int | None]) -> record.Recorded:
+        """
+        Record, again when the database was out of reach for a moment.
+
+        Recording twice what was committed unheard changes nothing: the fence lets only claimed messages through.
+        """
+        for pause in (*_DATABASE_PAUSES, None):
+            try:
+                return record.record(
+                    self.sender_id, ended, in_flight, timezone.now(), host=self._host, settings=self._settings
+                )
+            except (OperationalError, InterfaceError) as error:
+                if pause is None or connections[alias()].in_atomic_block:
+                    raise
+                logger.warning("The database did not take the results (%s); trying again", error)
+                connections[alias()].close()
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _count(self, ids: dict[MessageStatus, list[int]]) -> None:
+        self.summary.sent += len(ids.get(MessageStatus.SENT, ()))
+        self.summary.deferred += len(ids.get(MessageStatus.DEFERRED, ()))
+        self.summary.failed += len(ids.get(MessageStatus.FAILED, ()))
+        self.summary.in_doubt += len(ids.get(MessageStatus.IN_DOUBT, ()))
+        returned = len(ids.get(MessageStatus.QUEUED, ()))
+        self.summary.given_back += returned
+        if self._left is not None:
+            self._left += returned
+        if handled := sum(map(len, ids.values())) - returned:
+            self._progress(handled)
+
+    # -- what follows from results -----------------------------------------------------------------------------
+
+    def _after(self, endings: list[tuple[Done, Courier]]) -> None:
+        accepted: Counter[str] = Counter()
+        for done, courier in endings:
+            outcome, message = done.result.outcome, done.task.item
+            if outcome == Outcome.SENT:
+                accepted[courier.relay.name] += 1
+                self._sender_refusals.pop(message.job_id, None)
+            elif outcome in _TROUBLE and done.result is not WITHDRAWN:
+                self._trouble(self._outlets[courier.relay.name], done.result)
+            elif outcome == Outcome.SENDER_REFUSED and message.job_id is not None:
+                self._sender_refused(message.job_id, done.result)
+        for name, count in accepted.items():
+            self._outlets[name].succeeded(count, timezone.now())
+
+    def _trouble(self, outlet: Outlet, result: Result) -> None:
+        now = timezone.now()
+        if not outlet.is_paused(now):
+            self._give_back(outlet.trouble(result, now))
+            self.summary.trouble = f"relay {outlet.relay.name}: {outlet.reason}"
+
+    def _sender_refused(self, job_id: int, result: Result) -> None:
+        self._sender_refusals[job_id] += 1
+        if self._sender_refusals[job_id] == _SENDER_REFUSALS:
+            self._pause_job(job_id, f"The relay refuses the sender of this job: {in_words(result)}")
+
+    def _pause_job(self, job_id: int, reason: str) -> None:
+        try:
+            control.pause(job_id, reason=reason)
+        except WrongState:
+            return  # paused or cancelled by somebody else already
+        logger.error("Job %s is paused: %s", job_id, reason)
+        self.summary.trouble = f"job {job_id} is paused: {reason}"
+        for outlet in self._outlets.values():
+            others = [task for task in outlet.stock.drain() if not self._belongs(task, job_id)]
+            outlet.put(others)
+
+    def _belongs(self, task: Task, job_id: int) -> bool:
+        if task.item.job_id == job_id:
+            self._give_back([task])
+            return True
+        return False
+
+    def _give_back(self, tasks: Iterable[Task]) -> None:
+        self._give_back_ids([task.key for task in tasks])
+
+    def _give_back_ids(self, ids: list[int]) -> None:
+        if not ids:
+            return
+        claim.give_back(self.sender_id, ids)
+        self.summary.given_back += len(ids)
+        if self._left is not None:
+            self._left += len(ids)
+        for pk in ids:
+            self._held.pop(pk, None)
+
+    # -- what is not urgent ------------------------------------------------------------------------------------
+
+    def _tick(self, *, final: bool = False) -> None:
+        now = time.monotonic()
+        if now < self._next_tick and not final:
+            return
+        self._next_tick = now + _TICK
+        if not final:
+            self._overtake()
+        self.stay_alive()
+        if self._deltas:
+            deltas, self._deltas = self._deltas, defaultdict(Counter)
+            counters.add(deltas)
+        if self._news:
+            news, self._news = self._news, defaultdict(list)
+            announce_messages(news)
+        if final or not self._held or now < self._dry_until:
+            finished = finish.finish_jobs(timezone.now())
+            self.summary.finished_jobs += [job.pk for job in finished]
+            announce_finished(finished)
+
+    def _overtake(self) -> None:
+        """Claim what is more urgent than the stock in hand, however full that is."""
+        now = timezone.now()
+        for outlet in self._outlets.values():
+            least = outlet.stock.least_urgent()
+            if least is not None and not outlet.is_paused(now) and self._left is None:
+                self._claim(outlet, outlet.spend(outlet.relay.connections, now), urgent_than=least)

@@ -1,0 +1,103 @@
+"""From a claimed message to a task for a courier: whose letter, which values, which Message-ID."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+
+from django.urls import reverse
+
+from ..compose.letter import Letter, To
+from ..conf import Settings
+from ..deliver.courier import Task
+from ..exceptions import InvalidMail
+from ..models import MessageJob
+from ..queue.claim import Claimed
+from ..queue.database import alias
+from ..queue.letters import job_letter
+from ..tokens import make_token
+
+
+class JobLetter:
+    """A job compiled once; renders the bytes of one recipient in any thread."""
+
+    def __init__(self, job: MessageJob, settings: Settings) -> None:
+        self._letter: Letter = job_letter(job)
+        self._message_id = f"{job.pk}.{{}}.{int(job.created_at.timestamp()):x}@{job.message_id_domain}"
+        self._unsubscribe = _unsubscribe_pattern(settings) if job.bulk else ""
+        self.mail_from = self._letter.mail_from
+
+    def render(self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime) -> bytes:
+        """The finished bytes of one message. Raises InvalidMail when its values cannot be rendered."""
+        return self._letter.render(self.to(message_id, address, merge, date))
+
+    def to(self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime) -> To:
+        """Everything that is this recipient's own; the same arguments give the same Message-ID and link."""
+        return To(
+            address=address,
+            name=str((merge or {}).get("name", "")),
+            merge=merge,
+            message_id=f"<{self._message_id.format(message_id)}>",
+            unsubscribe_url=self._unsubscribe and self._unsubscribe.format(make_token(address, message_id)),
+            date=date,
+        )
+
+
+class Renderer:
+    """Makes tasks of claimed messages; remembers the letters of the jobs in hand."""
+
+    _KEPT = 16
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._letters: dict[int, JobLetter | InvalidMail] = {}
+
+    def task(self, message: Claimed, now: datetime) -> Task:
+        """
+        What a courier needs to send the message.
+
+        Raises InvalidMail when the words of its job cannot become a mail for anybody.
+        """
+        if message.content is not None:
+            content = message.content
+            return Task(
+                key=message.id,
+                priority=message.priority,
+                mail_from=content.mail_from,
+                rcpt_to=message.address,
+                render=partial(bytes, content.body),
+                item=message,
+            )
+        letter = self._letter(message.job_id or 0)
+        return Task(
+            key=message.id,
+            priority=message.priority,
+            mail_from=letter.mail_from,
+            rcpt_to=message.address,
+            render=partial(letter.render, message.id, message.address, message.merge, now),
+            item=message,
+        )
+
+    def _letter(self, job_id: int) -> JobLetter:
+        known = self._letters.get(job_id)
+        if known is None:
+            if len(self._letters) >= self._KEPT:
+                self._letters.pop(next(iter(self._letters)))
+            known = self._letters[job_id] = self._compile(job_id)
+        if isinstance(known, InvalidMail):
+            raise known
+        return known
+
+    def _compile(self, job_id: int) -> JobLetter | InvalidMail:
+        try:
+            return JobLetter(MessageJob.objects.using(alias()).get(pk=job_id), self._settings)
+        except InvalidMail as error:
+            return error
+
+
+def _unsubscribe_pattern(settings: Settings) -> str:
+    """The link with a gap for the token. A check says when `SITE_URL` or the URLs are missing; this says it again."""
+    if not settings.site_url:
+        raise InvalidMail("Set COURANT_MAIL['SITE_URL']: bulk mail needs a link to unsubscribe.")
+    path = reverse("courant_mail:unsubscribe", args=["TOKEN"])
+    return settings.site_url.replace("{", "{{").replace("}", "}}") + path.replace("TOKEN", "{}")

@@ -1,0 +1,176 @@
+"""
+Claim messages for sending: a batch of one owner, in one short transaction.
+
+A claim looks at lanes: the single mails of a priority, and each job that is sending. It takes from the most urgent
+lanes first and goes round the jobs of equal priority, so that no job starves another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Exists, OuterRef
+
+from ..models import Content, Message, MessageJob, MessageStatus, Priority, Suppression
+from .counters import add
+from .database import alias, exist, in_write_transaction, locked
+from .suppress import blocks, explain, suppressed_among
+
+#: the bytes of single mails that one claim loads at most (one mail may be larger)
+_CONTENT_BYTES = 16 * 1024 * 1024
+_FIELDS = ("pk", "job_id", "content_id", "recipient", "spelled", "merge", "priority", "attempts", "relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is ours until it is recorded or given back."""
+
+    id: int
+    job_id: int | None
+    content_id: int | None
+    recipient: str
+    address: str
+    merge: dict[str, Any] | None
+    priority: int
+    attempts: int
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What is served in turn: a job, or (without one) the single mails of a priority."""
+
+    priority: int
+    job_id: int | None
+    bulk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim took, and how many messages it found suppressed."""
+
+    messages: list[Claimed]
+    suppressed: int = 0
+
+
+class Turn:
+    """Whose turn it is among the jobs of equal priority; kept by one sender over its claims."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def order(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """Most urgent first; single mails before jobs; the jobs of one priority go round."""
+        return sorted(lanes, key=lambda lane: (lane.priority, lane.job_id is not None, *self._round(lane)))
+
+    def served(self, lane: Lane) -> None:
+        if lane.job_id is not None:
+            self._last = lane.job_id
+
+    def _round(self, lane: Lane) -> tuple[bool, int]:
+        number = lane.job_id or 0
+        return (number <= self._last, number)
+
+
+def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urgent_than: int | None = None) -> Claim:
+    """
+    Claim at most `limit` messages that may leave through one of `relays` (the empty name is the default relay).
+
+    With `urgent_than`, only those of a smaller priority number. Suppressed messages among them get their status
+    and are not returned.
+    """
+
+    def take() -> Claim:
+        taken: list[dict[str, Any]] = []
+        suppressed = 0
+        for lane in turn.order(_lanes(relays, urgent_than)):
+            rows = _rows(lane, limit - len(taken), relays)
+            if rows:
+                turn.served(lane)
+            blocked = _mark_suppressed(lane, rows)
+            suppressed += len(blocked)
+            # The lane decides how urgent a message is: a job's priority may have changed since its expansion.
+            taken += [row | {"priority": lane.priority} for row in rows if row["pk"] not in blocked]
+            if len(taken) >= limit:
+                break
+        contents = _contents(taken)
+        claimed = [
+            _claimed(row, contents) for row in taken if row["content_id"] is None or row["content_id"] in contents
+        ]
+        Message.objects.filter(pk__in=[message.id for message in claimed]).update(
+            status=MessageStatus.SENDING, claimed_by=sender_id
+        )
+        return Claim(claimed, suppressed)
+
+    return in_write_transaction(take)
+
+
+def waits(relays: Sequence[str]) -> bool:
+    """Whether anything could be claimed for these relays now."""
+    return bool(_lanes(relays, None))
+
+
+def give_back(sender_id: int, message_ids: Sequence[int]) -> None:
+    """Back to the queue, untried."""
+    Message.objects.held_by(sender_id).filter(pk__in=message_ids).update(status=MessageStatus.QUEUED, claimed_by=None)
+
+
+def _lanes(relays: Sequence[str], urgent_than: int | None) -> list[Lane]:
+    queued = Message.objects.using(alias()).queued()
+    single = exist(*(queued.filter(job=None, priority=priority, relay__in=relays) for priority in Priority))
+    jobs = MessageJob.objects.using(alias()).sending().filter(relay__in=relays)
+    waiting = jobs.filter(Exists(queued.filter(job=OuterRef("pk")))).values_list("priority", "pk", "bulk")
+    lanes = [Lane(priority, None, False) for priority, found in zip(Priority, single, strict=True) if found]
+    lanes += [Lane(priority, pk, bulk) for priority, pk, bulk in waiting]
+    return [lane for lane in lanes if urgent_than is None or lane.priority < urgent_than]
+
+
+def _rows(lane: Lane, limit: int, relays: Sequence[str]) -> list[dict[str, Any]]:
+    queued = Message.objects.queued().filter(job=lane.job_id)
+    if lane.job_id is None:
+        queued = queued.filter(priority=lane.priority, relay__in=relays)
+    return list(locked(queued.order_by("priority", "pk")).values(*_FIELDS)[:limit])
+
+
+def _mark_suppressed(lane: Lane, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Those of the rows that must not be sent; they get their status here."""
+    found = suppressed_among({row["recipient"] for row in rows}) if rows else {}
+    blocked: dict[int, Suppression] = {
+        row["pk"]: found[row["recipient"]] for row in rows if blocks(found.get(row["recipient"]), bulk=lane.bulk)
+    }
+    for pk, suppression in blocked.items():
+        Message.objects.filter(pk=pk).update(status=MessageStatus.SUPPRESSED, reply=explain(suppression))
+    if blocked and lane.job_id is not None:
+        add({lane.job_id: {MessageStatus.SUPPRESSED: len(blocked)}})
+    return set(blocked)
+
+
+def _contents(rows: Sequence[dict[str, Any]]) -> dict[int, Content]:
+    """The bytes of the single mails, as many as fit; the messages of the others stay queued for the next claim."""
+    wanted = list(dict.fromkeys(row["content_id"] for row in rows if row["content_id"] is not None))
+    if not wanted:
+        return {}
+    sizes = dict(Content.objects.using(alias()).filter(pk__in=wanted).values_list("pk", "size"))
+    fitting: list[int] = []
+    total = 0
+    for pk in wanted:
+        total += sizes[pk]
+        if total <= _CONTENT_BYTES or not fitting:
+            fitting.append(pk)
+    return Content.objects.using(alias()).in_bulk(fitting)
+
+
+def _claimed(row: dict[str, Any], contents: dict[int, Content]) -> Claimed:
+    return Claimed(
+        id=row["pk"],
+        job_id=row["job_id"],
+        content_id=row["content_id"],
+        recipient=row["recipient"],
+        address=row["spelled"] or row["recipient"],
+        merge=row["merge"],
+        priority=row["priority"],
+        attempts=row["attempts"],
+        content=contents.get(row["content_id"]),
+    )

@@ -1,0 +1,90 @@
+"""Pause, resume, cancel and schedule a job: one UPDATE of one row, whatever the number of its messages."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Q, Value, When
+
+from ..choices import JOB_TRANSITIONS, JobStatus, MessageStatus
+from ..exceptions import WrongState
+from ..models import Message, MessageJob
+from .counters import recount
+from .database import alias, in_write_transaction, locked
+from .wake import notify
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 500
+
+
+def pause(job_id: int, *, reason: str = "") -> None:
+    """
+    Stop expanding and sending the job; what is being sent at this moment still leaves.
+
+    Raises WrongState when the job cannot be paused.
+    """
+    _change(job_id, JobStatus.PAUSED, status=JobStatus.PAUSED, status_reason=reason, claimed_by=None)
+
+
+def resume(job_id: int) -> None:
+    """Go on with a paused job where it stopped. Raises WrongState when it is not paused."""
+    going_on = Case(When(expanded_at=None, then=Value(JobStatus.QUEUED.value)), default=Value(JobStatus.SENDING.value))
+    _change(job_id, JobStatus.SENDING, from_status=JobStatus.PAUSED, status=going_on, status_reason="")
+    notify()
+
+
+def cancel(job_id: int, *, reason: str = "") -> None:
+    """
+    End the job for good: nothing more of it is sent.
+
+    Its waiting messages are marked cancelled by the next `process_mail_jobs`. Raises WrongState when it has ended.
+    """
+    _change(job_id, JobStatus.CANCELLED, status=JobStatus.CANCELLED, status_reason=reason, claimed_by=None)
+
+
+def submit(job_id: int, *, at: datetime | None = None) -> None:
+    """Queue a draft, now or at a time. Raises WrongState when it is no draft."""
+    _change(job_id, JobStatus.QUEUED, from_status=JobStatus.DRAFT, status=JobStatus.QUEUED, scheduled_at=at)
+    notify()
+
+
+def schedule(job_id: int, at: datetime | None) -> None:
+    """Let a queued job start at another time (None: at once). Raises WrongState when it has started already."""
+    if not MessageJob.objects.filter(pk=job_id, status=JobStatus.QUEUED).update(scheduled_at=at):
+        _refuse(job_id, "scheduled")
+    notify()
+
+
+def settle_cancelled(now: datetime) -> int:
+    """Mark the waiting messages of cancelled jobs, in batches. Returns how many messages."""
+    total = 0
+    for job_id in MessageJob.objects.using(alias()).unsettled().values_list("pk", flat=True):
+        while count := in_write_transaction(lambda job_id=job_id: _cancel_batch(job_id)):  # type: ignore[misc]
+            total += count
+        if not Message.objects.using(alias()).unfinished().filter(job=job_id).exists():
+            recount(job_id)
+            MessageJob.objects.filter(pk=job_id).update(finished_at=now)
+    return total
+
+
+def _cancel_batch(job_id: int) -> int:
+    waiting = Q(status=MessageStatus.QUEUED) | Q(status=MessageStatus.DEFERRED)
+    ids = list(locked(Message.objects.filter(waiting, job=job_id)).values_list("pk", flat=True)[:_BATCH])
+    Message.objects.filter(pk__in=ids).update(status=MessageStatus.CANCELLED, not_before=None)
+    return len(ids)
+
+
+def _change(job_id: int, to: JobStatus, *, from_status: JobStatus | None = None, **changes: Any) -> None:
+    allowed = [from_status] if from_status else [status for status, after in JOB_TRANSITIONS.items() if to in after]
+    if not MessageJob.objects.filter(pk=job_id, status__in=allowed).update(**changes):
+        _refuse(job_id, to.label)
+    logger.info("Job %s: %s", job_id, to.value)
+
+
+def _refuse(job_id: int, wish: Any) -> None:
+    job = MessageJob.objects.using(alias()).without_words().filter(pk=job_id).first()
+    state = job.get_status_display() if job else "gone"
+    raise WrongState(f"Job {job_id} cannot become “{wish}”: it is “{state}”.")

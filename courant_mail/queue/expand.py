@@ -1,0 +1,168 @@
+"""Turn jobs into messages: one row per recipient, in short transactions, resumable anywhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+from django.db.models import Q
+
+from ..addresses import parse_recipient, salvage
+from ..exceptions import InvalidAddress
+from ..models import JobStatus, Message, MessageJob, MessageStatus
+from ..sources import RecipientLike
+from .counters import recount
+from .database import alias, in_write_transaction, locked
+from .readers import Page, read
+from .suppress import blocks, explain, suppressed_among
+from .wake import notify
+
+logger = logging.getLogger(__name__)
+
+PAGE = 1000
+#: merge values are meant for names and dates, not for articles
+_MERGE_CHARACTERS = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One committed step of an expansion. `error` is set when the source failed and the job was paused for it."""
+
+    job_id: int
+    recipients: int
+    finished: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    recipient: str
+    spelled: str | None
+    merge: str | None
+    status: MessageStatus
+    reply: str
+
+
+def take_job(sender_id: int, now: datetime) -> MessageJob | None:
+    """Claim the most urgent job that waits for expansion; None when there is none."""
+
+    def take() -> MessageJob | None:
+        free = MessageJob.objects.expandable(now).filter(Q(claimed_by=None) | Q(claimed_by=sender_id))
+        job: MessageJob | None = locked(free.order_by("priority", "pk")).first()
+        if job is not None:
+            job.status, job.claimed_by = JobStatus.EXPANDING, sender_id
+            job.save(update_fields=["status", "claimed_by"])
+        return job
+
+    return in_write_transaction(take)
+
+
+def expand(job: MessageJob, sender_id: int, now: datetime, *, page: int = PAGE) -> Iterator[Slice]:
+    """
+    Make the job's messages, one transaction per page of recipients; yields after each commit.
+
+    Ends without a finished slice when somebody paused or cancelled the job, or took it over. A source that raises
+    pauses the job, with the error as the reason; what was expanded stays, and resuming goes on behind it.
+    """
+    try:
+        reading = read(job, page)
+        consumed = reading.consumed
+        for found in reading.pages:
+            consumed += len(found.entries)
+            if not _store(job, sender_id, found, consumed):
+                return
+            yield Slice(job.pk, len(found.entries))
+    except Exception as error:  # the site's own source may raise anything; the job must not hang for it
+        yield _source_failed(job, sender_id, error)
+        return
+    if _finish(job, sender_id, now):
+        yield Slice(job.pk, 0, finished=True)
+
+
+def release(sender_id: int) -> None:
+    """Give back the jobs that this sender was expanding; another run goes on with them."""
+    MessageJob.objects.filter(claimed_by=sender_id).update(claimed_by=None)
+
+
+def _held(job: MessageJob, sender_id: int) -> Any:
+    return MessageJob.objects.filter(pk=job.pk, status=JobStatus.EXPANDING, claimed_by=sender_id)
+
+
+def _store(job: MessageJob, sender_id: int, page: Page, consumed: int) -> bool:
+    """One page of recipients and the cursor behind them, in one transaction. False when the job is no longer ours."""
+    rows = [_row(entry) for entry in page.entries]
+
+    def store() -> bool:
+        if not _held(job, sender_id).update(cursor=page.cursor, consumed=consumed):
+            return False
+        blocked = suppressed_among({row.recipient for row in rows})
+        _insert(job, [_suppressed(row, blocked.get(row.recipient), job.bulk) for row in rows])
+        return True
+
+    return in_write_transaction(store)
+
+
+def _row(entry: RecipientLike) -> _Row:
+    try:
+        recipient = parse_recipient(entry)
+    except InvalidAddress as error:
+        return _Row(salvage(entry, error), None, None, MessageStatus.FAILED, str(error))
+    merge = json.dumps(recipient.merge, separators=(",", ":"), ensure_ascii=False) if recipient.merge else None
+    if merge and len(merge) > _MERGE_CHARACTERS:
+        reason = f"Merge values of {len(merge):,} characters are more than the {_MERGE_CHARACTERS:,} for one recipient."
+        return _Row(recipient.address, recipient.spelled, None, MessageStatus.FAILED, reason)
+    return _Row(recipient.address, recipient.spelled, merge, MessageStatus.QUEUED, "")
+
+
+def _suppressed(row: _Row, suppression: Any, bulk: bool) -> _Row:
+    if row.status == MessageStatus.QUEUED and blocks(suppression, bulk=bulk):
+        return _Row(row.recipient, row.spelled, row.merge, MessageStatus.SUPPRESSED, explain(suppression))
+    return row
+
+
+def _insert(job: MessageJob, rows: Sequence[_Row]) -> None:
+    """Insert what is not there yet. Three dialects of one statement, since this is the hot path of an expansion."""
+    connection = connections[alias()]
+    table = connection.ops.quote_name(Message._meta.db_table)
+    columns = "job_id, priority, relay, attempts, recipient, spelled, merge, status, reply"
+    fixed = (job.pk, int(job.priority), job.relay, 0)
+    values = [(row.recipient, row.spelled, row.merge, int(row.status), row.reply) for row in rows]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}) SELECT %s, %s, %s, %s, r, s, m::jsonb, t, e FROM unnest("
+                "%s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[]) AS page(r, s, m, t, e) "
+                "ON CONFLICT (job_id, recipient) DO NOTHING",
+                [*fixed, *(list(column) for column in zip(*values, strict=True))],
+            )
+            return
+        verb = "INSERT IGNORE" if connection.vendor == "mysql" else "INSERT OR IGNORE"
+        marks = ", ".join(["%s"] * 9)
+        cursor.executemany(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [(*fixed, *row) for row in values])
+
+
+def _source_failed(job: MessageJob, sender_id: int, error: Exception) -> Slice:
+    reason = f"The recipients could not be read: {type(error).__name__}: {error}"
+    logger.exception("Job %s is paused: its recipients could not be read", job.pk)
+    _held(job, sender_id).update(status=JobStatus.PAUSED, status_reason=reason, claimed_by=None)
+    return Slice(job.pk, 0, error=reason)
+
+
+def _finish(job: MessageJob, sender_id: int, now: datetime) -> bool:
+    def finish() -> bool:
+        ours = _held(job, sender_id)
+        if not ours.update(status=JobStatus.SENDING, expanded_at=now, claimed_by=None):
+            return False
+        recount(job.pk)
+        notify()
+        return True
+
+    done = in_write_transaction(finish)
+    if done:
+        logger.info("Job %s is expanded", job.pk)
+    return done

@@ -1,0 +1,45 @@
+"""Running processes: they register, stay alive by one small UPDATE, and sign off."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from ..exceptions import ClaimLost
+from ..models import InFlight, Sender
+
+
+def register(command: str, now: datetime, claim_seconds: float) -> int:
+    """Make a row for this process, alive for `claim_seconds` from now, and return its id."""
+    sender = Sender.objects.create(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        command=command,
+        started_at=now,
+        alive_until=now + timedelta(seconds=claim_seconds),
+    )
+    return int(sender.pk)
+
+
+def add_connections(sender_id: int, numbers: Iterable[int]) -> None:
+    """Make the in-flight rows of these connections, holding nothing yet."""
+    InFlight.objects.bulk_create(InFlight(sender_id=sender_id, connection=number) for number in numbers)
+
+
+def renew(sender_id: int, now: datetime, claim_seconds: float) -> None:
+    """
+    Stay alive for another `claim_seconds`.
+
+    Raises ClaimLost when others have declared this sender dead meanwhile.
+    """
+    alive_until = now + timedelta(seconds=claim_seconds)
+    if not Sender.objects.filter(pk=sender_id).update(alive_until=alive_until):
+        raise ClaimLost("This process was silent for too long; its messages went back to the queue.")
+
+
+def retire(sender_id: int) -> None:
+    """Sign off. The sender must hold nothing any more."""
+    InFlight.objects.filter(sender=sender_id).delete()
+    Sender.objects.filter(pk=sender_id).delete()

@@ -1,0 +1,64 @@
+"""Suppress addresses, lift it again, and ask who must not get what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from django.db import IntegrityError, transaction
+
+from ..addresses import canonical, redact
+from ..models import Scope, Suppression
+from .database import alias, batches
+
+logger = logging.getLogger(__name__)
+
+
+def suppress(address: str, *, scope: Scope = Scope.BULK, reason: str = "", source: str = "") -> Suppression:
+    """
+    From now on the address gets no bulk mail (or no mail at all, with `Scope.ALL`), queued mail included.
+
+    An address that is suppressed already keeps its first reason, unless the new scope is wider.
+    Raises InvalidAddress for what is no address.
+    """
+    address = canonical(address)
+    wanted = {"scope": scope, "reason": reason, "source": source}
+    known = Suppression.objects.using(alias()).filter(address=address).first()
+    if known is None:
+        try:
+            with transaction.atomic(using=alias()):
+                known = Suppression.objects.create(address=address, **wanted)
+            logger.info("%s is suppressed for %s mail", redact(address), scope.value)
+            return known
+        except IntegrityError:
+            known = Suppression.objects.using(alias()).get(address=address)
+    if scope == Scope.ALL and known.scope == Scope.BULK:
+        Suppression.objects.filter(pk=known.pk).update(**wanted)
+        known.refresh_from_db()
+        logger.info("%s is suppressed for all mail", redact(address))
+    return known
+
+
+def lift(address: str) -> bool:
+    """The address may get mail again. Returns whether it was suppressed."""
+    deleted, _ = Suppression.objects.filter(address=canonical(address)).delete()
+    return bool(deleted)
+
+
+def suppressed_among(addresses: Iterable[str]) -> dict[str, Suppression]:
+    """Those of the addresses (in canonical spelling) that are suppressed in any scope."""
+    found: dict[str, Suppression] = {}
+    for batch in batches(addresses):
+        found.update((row.address, row) for row in Suppression.objects.using(alias()).filter(address__in=batch))
+    return found
+
+
+def blocks(suppression: Suppression | None, *, bulk: bool) -> bool:
+    """Whether the suppression forbids a mail that is, or is not, bulk mail."""
+    return suppression is not None and (bulk or suppression.scope == Scope.ALL)
+
+
+def explain(suppression: Suppression) -> str:
+    """Why a message was suppressed, in words for its row."""
+    words = f"suppressed for {suppression.get_scope_display()}"
+    return f"{words}: {suppression.reason}" if suppression.reason else words
