@@ -1,0 +1,1 @@
+"""Issues, articles and subscribers of the newspaper."""

@@ -1,0 +1,17 @@
+"""The pages of the example newspaper."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("news.urls")),
+    # Password reset and friends: django.contrib.auth's own views, whose mail goes through the queue.
+    path("accounts/", include("django.contrib.auth.urls")),
+    # The public pages of courant_mail: unsubscribing.
+    path("mail/", include("courant_mail.urls")),
+    # What the local SMTP server has received; answers only while DEBUG is on.
+    path("inbox/", include("inbox.urls")),
+    path("admin/", admin.site.urls),
+]
