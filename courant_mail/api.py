@@ -17,19 +17,29 @@ from django.core.mail import EmailMultiAlternatives
 from django.utils.functional import Promise
 
 from .backend import EmailBackend
-from .choices import Priority
+from .choices import Priority, Scope
 from .models import MessageJob
+from .queue.control import cancel as cancel_job
+from .queue.control import pause as pause_job
+from .queue.control import resume as resume_job
 from .queue.enqueue import AttachmentLike, enqueue_job
+from .queue.suppress import lift, suppress
 from .sources import RecipientLike
 
 __all__ = [
     "Priority",
+    "Scope",
+    "cancel_job",
+    "lift",
     "mail_admins",
     "mail_managers",
+    "pause_job",
     "queue_job",
+    "resume_job",
     "send_html_mail",
     "send_mail",
     "send_mass_mail",
+    "suppress",
 ]
 
 PriorityLike: TypeAlias = Priority | int | str

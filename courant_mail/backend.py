@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from email.generator import BytesGenerator
 from email.message import Message as MimeMessage
+from email.utils import make_msgid
 from io import BytesIO
 from typing import Any
 
@@ -119,6 +120,9 @@ def finish(message: EmailMessage, priority: Priority) -> Finished:
     priority header that names no priority.
     """
     mime: MimeMessage[Any, Any] = message.message()
+    if "message-id" not in {name.lower() for name in message.extra_headers}:
+        # Django names the machine; the site's own domain is what receivers know.
+        mime.replace_header("Message-ID", make_msgid(domain=get_settings().message_id_domain))
     wished = mime.get(PRIORITY_HEADER)
     try:
         urgency = priority if wished is None else Priority.parse(str(wished))

@@ -91,13 +91,13 @@ MESSAGE_TRANSITIONS: dict[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
     MessageStatus.SUPPRESSED: frozenset(),
     MessageStatus.CANCELLED: frozenset(),
-    MessageStatus.IN_DOUBT: frozenset({MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.FAILED}),
+    MessageStatus.IN_DOUBT: frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
 }
 
 #: job status → the statuses that may follow it
 JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.DRAFT: frozenset({JobStatus.QUEUED, JobStatus.CANCELLED}),
-    JobStatus.QUEUED: frozenset({JobStatus.DRAFT, JobStatus.EXPANDING, JobStatus.PAUSED, JobStatus.CANCELLED}),
+    JobStatus.QUEUED: frozenset({JobStatus.EXPANDING, JobStatus.PAUSED, JobStatus.CANCELLED}),
     JobStatus.EXPANDING: frozenset({JobStatus.SENDING, JobStatus.PAUSED, JobStatus.CANCELLED}),
     JobStatus.SENDING: frozenset({JobStatus.FINISHED, JobStatus.PAUSED, JobStatus.CANCELLED}),
     JobStatus.PAUSED: frozenset({JobStatus.QUEUED, JobStatus.SENDING, JobStatus.CANCELLED}),

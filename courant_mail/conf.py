@@ -189,9 +189,7 @@ def _relays(given: Mapping[str, Any]) -> dict[str, RelaySettings]:
         _refuse_unknown(entry, _RELAY_KEYS, where)
         base = found.get(name)
         if "BACKEND" in entry or "OPTIONS" in entry or base is None:
-            base = RelaySettings(
-                name=name, backend=entry.get("BACKEND", SMTP_BACKEND), options=dict(entry.get("OPTIONS", {}))
-            )
+            base = _given_relay(name, entry)
         if base.backend == OWN_BACKEND:
             raise ImproperlyConfiguredMail(f"{where} must not be the queue itself; name the backend that delivers.")
         connections = entry.get("CONNECTIONS", base.connections)
@@ -207,6 +205,12 @@ def _relays(given: Mapping[str, Any]) -> dict[str, RelaySettings]:
             and int(_positive(per_connection, f"{where}['MESSAGES_PER_CONNECTION']")),
         )
     return found or {"default": _classic_relay()}
+
+
+def _given_relay(name: str, entry: Mapping[str, Any]) -> RelaySettings:
+    if name == "default" and "BACKEND" not in entry and "OPTIONS" not in entry:
+        return _classic_relay()  # an entry that only sets limits
+    return RelaySettings(name=name, backend=entry.get("BACKEND", SMTP_BACKEND), options=dict(entry.get("OPTIONS", {})))
 
 
 def _mailers_relays() -> dict[str, RelaySettings]:

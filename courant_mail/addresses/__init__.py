@@ -9,7 +9,7 @@ on the wire, because the part before the "@" belongs to the receiving server alo
 from .listing import format_recipients, iter_recipients
 from .plain import clean_name, plain_value
 from .recipient import Recipient, parse_recipient, salvage
-from .spelling import MAX_STORED, canonical, needs_smtputf8, redact, to_wire
+from .spelling import MAX_STORED, canonical, needs_smtputf8, redact, spellings, to_wire
 
 __all__ = [
     "MAX_STORED",
@@ -23,5 +23,6 @@ __all__ = [
     "plain_value",
     "redact",
     "salvage",
+    "spellings",
     "to_wire",
 ]

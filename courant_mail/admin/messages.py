@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Attempt, Message
+from ..queue import resolve
 from .base import ReadOnlyAdmin
 
 if TYPE_CHECKING:
@@ -67,6 +68,23 @@ class MessageAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = ["mail", "message_id"]
     inlines = [AttemptInline]
+    actions = ["send_again", "count_as_sent"]
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """May decide about messages that ended badly or in doubt."""
+        return request.user.has_perm("courant_mail.send_messagejob")
+
+    @admin.action(description=_("Send again what failed or is in doubt"), permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Queue the chosen messages once more, where their state allows it."""
+        count = resolve.send_again(queryset.values_list("pk", flat=True))
+        self.message_user(request, _("%(count)d messages are queued again.") % {"count": count})
+
+    @admin.action(description=_("Count as sent what is in doubt"), permissions=["send"])
+    def count_as_sent(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Take the chosen messages in doubt as sent."""
+        count = resolve.count_as_sent(queryset.values_list("pk", flat=True))
+        self.message_user(request, _("%(count)d messages are counted as sent.") % {"count": count})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         """Without the large columns: a list of a hundred messages must not read a hundred mails."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from ..addresses import parse_recipient
 from ..compose.letter import To, Words, compile_letter
 from ..compose.preview import Preview, preview
 from ..conf import get_settings
-from ..exceptions import InvalidMail
+from ..links import unsubscribe_pattern
 from ..sources import RecipientLike
 
 #: The mail is shown as it is, so it must be able to do nothing: no scripts, no forms, no navigation of the admin.
@@ -31,7 +30,8 @@ def preview_for(words: Words, example: RecipientLike) -> Preview:
         name=recipient.name,
         merge=recipient.merge,
         message_id=f"<preview@{settings.message_id_domain}>",
-        unsubscribe_url=_dead_link(settings.site_url) if words.bulk else "",
+        # Looks like the link of the real mail, and unsubscribes nobody.
+        unsubscribe_url=unsubscribe_pattern(settings).format("preview") if words.bulk else "",
         date=timezone.now().astimezone(),
     )
     return preview(letter.render(to))
@@ -50,19 +50,3 @@ def preview_response(html: str) -> HttpResponse:
             "Cache-Control": "no-store, private",
         },
     )
-
-
-def _dead_link(site_url: str) -> str:
-    """
-    Looks like the link of the real mail, and unsubscribes nobody.
-
-    Raises InvalidMail where the real mail could not have one: better here than when it is sent.
-    """
-    if not site_url:
-        raise InvalidMail("Set COURANT_MAIL['SITE_URL']: bulk mail needs a link to unsubscribe.")
-    try:
-        return site_url + reverse("courant_mail:unsubscribe", args=["preview"])
-    except NoReverseMatch:
-        raise InvalidMail(
-            "Include courant_mail.urls in the site's URLs: bulk mail needs a page to unsubscribe."
-        ) from None

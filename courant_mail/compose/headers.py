@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from functools import lru_cache
 
-from ..addresses import Recipient, canonical, clean_name, iter_recipients, parse_recipient, to_wire
+from ..addresses import Recipient, clean_name, iter_recipients, parse_recipient, spellings, to_wire
 from ..exceptions import InvalidAddress, InvalidMail
 
 #: RFC 5322, 2.1.1
@@ -96,8 +96,8 @@ def wire_address(address: str) -> str:
     """
     if _WIRE_ADDRESS(address):
         return address
-    canonical(address)  # refuses what is no address
-    return to_wire(address, smtputf8=True)
+    _, spelled = spellings(address)  # without the white space around it, which might be a line break
+    return to_wire(spelled, smtputf8=True)
 
 
 def address_field(name: str, recipient_name: str, address: str) -> bytes:

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from ..addresses import to_wire
 from ..conf import get_settings
 from ..exceptions import InvalidMail
+from ..wire import WireBytes, is_clean
 from . import decorators as registry
 from .encode import quoted_printable, unified_newlines
 from .headers import (
@@ -82,6 +83,7 @@ class Letter:
             else:
                 self._add_part("html" if segment is html else "text", segment, escape=segment is html)
         self.size: int = sum(map(len, self._slots))
+        self._clean = all(map(is_clean, self._slots))
 
     def _add_part(self, name: str, program: Program[bytes], *, escape: bool) -> None:
         offset = len(self._slots)
@@ -102,17 +104,19 @@ class Letter:
         run = Run(new_context(values), self._max_bytes)
         slots = self._slots.copy()
         slots[0] = self._own_fields(to, str(name), run)
+        clean = self._clean and is_clean(slots[0])
         for part, escape, steps in self._parts:
             run.context.autoescape = escape
             try:
                 for index, step in steps:
-                    slots[index] = step(run)
+                    piece = slots[index] = step(run)
+                    clean = clean and is_clean(piece)
             except Exception as error:
                 raise _unrenderable(part, error) from error
         data = b"".join(slots)
         if len(data) > self._max_bytes:
             _refuse_too_large(len(data), self._max_bytes)
-        return data
+        return WireBytes(data) if clean else data
 
     def _own_fields(self, to: To, name: str, run: Run) -> bytes:
         """The header fields that differ from recipient to recipient."""

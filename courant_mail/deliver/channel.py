@@ -54,9 +54,13 @@ class Channel(ABC):
         """
 
     @abstractmethod
-    def finish(self) -> Result:
+    def finish(self, following: Envelope | None = None) -> Result:
         """
         Send the final dot of the prepared message and read the reply.
+
+        With `following`, the next message that will be given to `prepare`, a channel may begin that one in the same
+        breath. Whatever the result: if the channel is still open, nothing but `prepare(following)`, `abandon` or
+        `close` may come next.
 
         IN_DOUBT when the dot may have gone out and no clear reply came. A loss that was noticed before the dot left
         is RELAY_TROUBLE.

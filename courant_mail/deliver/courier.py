@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0
 #: results are reported at the latest when so many have gathered
 MAX_UNREPORTED = 20
+#: a relay that answers the final dot within so many seconds is worth looking ahead
+QUICK_SECONDS = 0.02
 #: the result of a task whose permit was refused: nothing left the house, give the message back
 WITHDRAWN = Result(Outcome.RELAY_TROUBLE, reply="withdrawn")
 
@@ -64,6 +66,17 @@ class Crashed:
     done: list[Done]
 
 
+def _envelope(task: Task) -> Envelope | Result:
+    """The task rendered; a Result where that is impossible."""
+    try:
+        return Envelope(task.mail_from, task.rcpt_to, task.render())
+    except InvalidMail as error:
+        return Result(Outcome.OUR_FAULT, reply=str(error))
+    except Exception as error:  # whatever a template or its data can raise harms this message only
+        logger.exception("Message %s could not be rendered.", task.key)
+        return Result(Outcome.OUR_FAULT, reply=f"{type(error).__name__}: {error}")
+
+
 class Inbox(Protocol):
     """Where reports go: the coordinator's queue, which may carry other things as well."""
 
@@ -100,6 +113,8 @@ class Courier(threading.Thread):
         self._stopped = threading.Event()
         self._done: list[Done] = []
         self._task: Task | None = None
+        self._ahead: tuple[Task, Envelope | Result] | None = None
+        self._quick = False
 
     def stop(self) -> None:
         """Finish what is in hand (its permit must still be answered), say goodbye and end. Returns at once."""
@@ -116,12 +131,16 @@ class Courier(threading.Thread):
             self._tell(None)
             self._close()
         except BaseException as error:  # a thread that dies in silence would leave its messages claimed for ever
+            self._withdraw_ahead()
             self.inbox.put(Crashed(self, error, self._task, self._done))
             self._drop()
 
     def _next_task(self) -> Task | None:
-        if self._stopped.is_set():
+        if self._is_over():
+            self._withdraw_ahead()
             return None
+        if self._ahead is not None:
+            return self._ahead[0]
         task = self.stock.pop_nowait()
         if task is not None:
             return task
@@ -129,10 +148,13 @@ class Courier(threading.Thread):
         if not self._is_open:
             return self.stock.wait(until=self._stopped.is_set)
         task = self.stock.wait(self._idle_seconds, until=self._stopped.is_set)
-        if task is None and not self.stock.closed and not self._stopped.is_set():
+        if task is None and not self._is_over():
             self._close()
             return self.stock.wait(until=self._stopped.is_set)
         return task
+
+    def _is_over(self) -> bool:
+        return self._stopped.is_set() or self.stock.closed
 
     def _work(self, task: Task) -> None:
         puts = self.stock.puts
@@ -146,19 +168,38 @@ class Courier(threading.Thread):
             self._tell(None)
 
     def _deliver(self, task: Task) -> Result:
-        try:
-            envelope = Envelope(task.mail_from, task.rcpt_to, task.render())
-        except InvalidMail as error:
-            return Result(Outcome.OUR_FAULT, reply=str(error))
-        except Exception as error:  # whatever a template or its data can raise harms this message only
-            logger.exception("Message %s could not be rendered.", task.key)
-            return Result(Outcome.OUR_FAULT, reply=f"{type(error).__name__}: {error}")
+        ahead, self._ahead = self._ahead, None
+        envelope = ahead[1] if ahead is not None and ahead[0] is task else _envelope(task)
+        if isinstance(envelope, Result):
+            return envelope
         used = self._channel.used if self._channel is not None else 0
         result = self._attempt(task, envelope)
         # Servers close connections that were idle or have carried many messages; that says nothing about the relay.
         if used and result.outcome in _WORTH_RECONNECTING and result is not WITHDRAWN and not self._is_open:
             result = self._attempt(task, envelope)
         return result
+
+    def _look_ahead(self) -> Envelope | None:
+        """
+        Take and render the next task while the permit for this one is being written down.
+
+        Only where the relay is quick and every courier has more to do: a task that waits here waits for nobody else,
+        and urgent mail cannot overtake it.
+        """
+        limit = self.relay.messages_per_connection
+        worn = bool(limit and self._open_channel.used + 1 >= limit)
+        if self._ahead is None and self._quick and not worn and len(self.stock) > self.relay.connections:
+            task = self.stock.pop_nowait()
+            if task is not None:
+                self._ahead = (task, _envelope(task))
+        if worn or self._ahead is None or isinstance(self._ahead[1], Result):
+            return None
+        return self._ahead[1]
+
+    def _withdraw_ahead(self) -> None:
+        if self._ahead is not None:
+            self._done.append(Done(self._ahead[0], WITHDRAWN))
+            self._ahead = None
 
     def _attempt(self, task: Task, envelope: Envelope) -> Result:
         trouble = self._open()
@@ -169,12 +210,15 @@ class Courier(threading.Thread):
         seconds = time.perf_counter() - started
         if ended is None:
             self._tell(task)
+            following = self._look_ahead()
             if not self.permits.get():
                 self._drop()
                 return WITHDRAWN
             started = time.perf_counter()
-            ended = self._finish(task)
-            seconds += time.perf_counter() - started
+            ended = self._finish(task, following)
+            waited = time.perf_counter() - started
+            self._quick = waited < QUICK_SECONDS
+            seconds += waited
         self._retire_worn()
         return replace(ended, seconds=seconds)
 
@@ -202,9 +246,9 @@ class Courier(threading.Thread):
             self._drop()
             return Result(Outcome.OUR_FAULT, reply=f"{type(error).__name__}: {error}")
 
-    def _finish(self, task: Task) -> Result:
+    def _finish(self, task: Task, following: Envelope | None) -> Result:
         try:
-            return self._open_channel.finish()
+            return self._open_channel.finish(following)
         except Exception as error:  # the dot may have gone out
             logger.exception("Message %s: the end of its transmission failed.", task.key)
             self._drop()

@@ -68,7 +68,7 @@ class BackendChannel(Channel):
             return Result(Outcome.OUR_FAULT, reply=_described(error))
         return None
 
-    def finish(self) -> Result:
+    def finish(self, following: Envelope | None = None) -> Result:
         if self._backend is None or self._mail is None:
             raise RuntimeError("The channel has no message; call open() and prepare() first.")
         message, self._mail = self._mail, None

@@ -33,6 +33,7 @@ class SmtpChannel(Channel):
         self._connection: SmtpConnection | None = None
         self._offers = Offers()
         self._reset_first = False
+        self._begun: tuple[Envelope, WireMail] | None = None
         self.is_open = False
         self.used = 0
 
@@ -50,16 +51,21 @@ class SmtpChannel(Channel):
 
     def prepare(self, envelope: Envelope) -> Result | None:
         connection = self._live()
+        begun, self._begun = self._begun, None
         try:
-            mail = wire_mail(envelope, self._offers)
-            self._expect_silence(connection, "mail")
-            self._converse(connection, mail)
+            if begun is not None and begun[0] is envelope:
+                mail = begun[1]
+            else:
+                begun = None
+                mail = wire_mail(envelope, self._offers)
+                self._expect_silence(connection, "mail")
+            self._converse(connection, mail, begun=begun is not None)
             self._send_body(connection, mail.body)
         except TryEnded as ended:
             return ended.result
         return None
 
-    def finish(self) -> Result:
+    def finish(self, following: Envelope | None = None) -> Result:
         connection = self._live()
         try:
             # A server that hung up meanwhile is noticed while it is still certain that the message did not arrive.
@@ -68,7 +74,7 @@ class SmtpChannel(Channel):
             return ended.result
         try:
             connection.wait_at_most(self._options.dot_timeout)
-            connection.send(b".\r\n")
+            connection.send(b".\r\n" + self._beginning_of(following))
             code, text = connection.getreply()
             connection.wait_at_most(self._options.step_timeout)
         except (OSError, BadReply) as error:
@@ -87,6 +93,9 @@ class SmtpChannel(Channel):
     def close(self) -> None:
         if self._connection is None:
             return
+        if self._begun is not None:  # the server waits for a mail and would not understand a goodbye
+            self._drop()
+            return
         try:
             self._connection.wait_at_most(LAST_WORD_SECONDS)
             self._connection.send(b"QUIT\r\n")
@@ -102,6 +111,7 @@ class SmtpChannel(Channel):
 
     def _drop(self) -> None:
         self.is_open = False
+        self._begun = None
         if self._connection is not None:
             self._connection.drop()
             self._connection = None
@@ -130,14 +140,29 @@ class SmtpChannel(Channel):
             raise TryEnded(classify(stage, None, b"the server spoke out of turn: " + text))
         raise TryEnded(classify(stage, code, text))
 
-    def _converse(self, connection: SmtpConnection, mail: WireMail) -> None:
+    def _beginning_of(self, following: Envelope | None) -> bytes:
+        """
+        MAIL, RCPT and DATA of the message after this one, to be sent together with the dot (RFC 2920 section 3.1).
+
+        It saves a write and a round trip for each message. A message that cannot be begun is left to `prepare`.
+        """
+        if following is None or not self._offers.pipelining:
+            return b""
+        try:
+            mail = wire_mail(following, self._offers)
+        except TryEnded:
+            return b""
+        self._begun = (following, mail)
+        return mail.mail + mail.rcpt + b"DATA\r\n"
+
+    def _converse(self, connection: SmtpConnection, mail: WireMail, *, begun: bool) -> None:
         """MAIL, RCPT, DATA; returns when the server waits for the body. Raises TryEnded otherwise."""
         steps: list[tuple[Stage, bytes]] = [("mail", mail.mail), ("rcpt", mail.rcpt), ("data", b"DATA\r\n")]
         refused: Result | None = None
         waits_for_body = False
         stage: Stage = "mail"
         try:
-            self._begin(connection, steps)
+            self._begin(connection, [] if begun else steps)
             for stage, command in steps:
                 if not self._offers.pipelining:
                     if refused:

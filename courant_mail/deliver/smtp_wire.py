@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..addresses import needs_smtputf8, to_wire
 from ..choices import Outcome
 from ..exceptions import InvalidMail
+from ..wire import WireBytes
 from .channel import Envelope
 from .outcomes import Result, TryEnded
 
@@ -63,8 +64,10 @@ def wire_mail(envelope: Envelope, offers: Offers) -> WireMail:
     could be read in more than one way (SMTP smuggling, injected parameters).
     """
     data = envelope.data
-    _refuse_bare_line_ends(data)
-    ascii_only = data.isascii()
+    ready = isinstance(data, WireBytes)
+    if not ready:
+        _refuse_bare_line_ends(data)
+    ascii_only = ready or data.isascii()
     smtputf8 = needs_smtputf8(envelope.mail_from) or needs_smtputf8(envelope.rcpt_to)
     if not ascii_only:
         smtputf8 = smtputf8 or not data.partition(b"\r\n\r\n")[0].isascii()
@@ -85,7 +88,7 @@ def wire_mail(envelope: Envelope, offers: Offers) -> WireMail:
     return WireMail(
         f"MAIL FROM:<{sender}>{parameters}\r\n".encode(),
         f"RCPT TO:<{_path(envelope.rcpt_to, smtputf8)}>\r\n".encode(),
-        dot_stuffed(data),
+        data if ready else dot_stuffed(data),
     )
 
 

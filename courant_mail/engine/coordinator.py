@@ -182,9 +182,11 @@ class Coordinator:
 
     def step(self) -> bool:
         """Hand out work and record what has come back. False when nothing is in hand and nothing can be claimed."""
-        slowed = self._restock()
+        found, slowed = self._restock()
         if self._held:
             self._settle(self._gather(_TICK))
+        elif found:
+            pass  # whatever it was is suppressed, or its job is paused; what comes behind it is not
         elif slowed and claim.waits([name for outlet in slowed for name in outlet.names]):
             time.sleep(min(outlet.patience for outlet in slowed))
         else:
@@ -217,10 +219,10 @@ class Coordinator:
             senders.renew(self.sender_id, timezone.now(), self._settings.claim_seconds)
             self._renewed = time.monotonic()
 
-    def _restock(self) -> list[Outlet]:
-        """Claim where the stock runs low; returns the outlets that their rate forbids to send more just now."""
+    def _restock(self) -> tuple[int, list[Outlet]]:
+        """Claim where the stock runs low: how many messages were found, and the outlets that their rate slows down."""
         if time.monotonic() < self._dry_until and self._held:
-            return []
+            return 0, []
         slowed: list[Outlet] = []
         now = timezone.now()
         asked = found = 0
@@ -238,7 +240,7 @@ class Coordinator:
             found += self._claim(outlet, allowed)
         if asked and not found:
             self._dry_until = time.monotonic() + _TICK / 2
-        return slowed
+        return found, slowed
 
     def _claim(self, outlet: Outlet, wanted: int, urgent_than: int | None = None) -> int:
         if wanted <= 0:
@@ -267,13 +269,13 @@ class Coordinator:
         """
         What the couriers have to tell: the first within the timeout, and what follows it closely.
 
-        Waiting a moment for the others makes one commit of several: with four connections twice as many messages a
-        commit, for a millisecond that no relay notices.
+        Waiting a moment for half of the others makes one commit of several, while the other half is talking to the
+        relay: a fifth more messages a second with eight connections, for a millisecond that no relay notices.
         """
         found: list[Report | Crashed] = []
         end = time.monotonic() + timeout
         try:
-            while len(found) < max(1, len(self._couriers)):
+            while len(found) < max(1, len(self._couriers) // 2):
                 item = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
                 if item is not None:
                     found.append(item)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from django.urls import reverse
-
 from ..compose.letter import Letter, To
 from ..conf import Settings
 from ..deliver.courier import Task
 from ..exceptions import InvalidMail
+from ..links import unsubscribe_pattern
 from ..models import MessageJob
 from ..queue.claim import Claimed
 from ..queue.database import alias
@@ -24,7 +23,7 @@ class JobLetter:
     def __init__(self, job: MessageJob, settings: Settings) -> None:
         self._letter: Letter = job_letter(job)
         self._message_id = f"{job.pk}.{{}}.{int(job.created_at.timestamp()):x}@{job.message_id_domain}"
-        self._unsubscribe = _unsubscribe_pattern(settings) if job.bulk else ""
+        self._unsubscribe = unsubscribe_pattern(settings) if job.bulk else ""
         self.mail_from = self._letter.mail_from
 
     def render(self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime) -> bytes:
@@ -93,11 +92,3 @@ class Renderer:
             return JobLetter(MessageJob.objects.using(alias()).get(pk=job_id), self._settings)
         except InvalidMail as error:
             return error
-
-
-def _unsubscribe_pattern(settings: Settings) -> str:
-    """The link with a gap for the token. A check says when `SITE_URL` or the URLs are missing; this says it again."""
-    if not settings.site_url:
-        raise InvalidMail("Set COURANT_MAIL['SITE_URL']: bulk mail needs a link to unsubscribe.")
-    path = reverse("courant_mail:unsubscribe", args=["TOKEN"])
-    return settings.site_url.replace("{", "{{").replace("}", "}}") + path.replace("TOKEN", "{}")

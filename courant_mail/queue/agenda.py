@@ -69,6 +69,7 @@ def _oldest_due_seconds(now: datetime) -> float | None:
         singles.aggregate(at=Min("created_at"))["at"],
         jobs.aggregate(at=Min("expanded_at"))["at"],
         Message.objects.using(alias()).due(now).aggregate(at=Min("not_before"))["at"],
+        Sender.objects.using(alias()).expired(now).aggregate(at=Min("alive_until"))["at"],
         MessageJob.objects.using(alias())
         .expandable(now)
         .aggregate(at=Min(Coalesce("scheduled_at", "created_at")))["at"],

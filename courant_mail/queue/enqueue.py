@@ -16,6 +16,7 @@ from ..compose.letter import AttachedFile, compile_letter
 from ..compose.mime import normalise_newlines
 from ..conf import get_settings
 from ..exceptions import InvalidAddress, InvalidMail
+from ..links import unsubscribe_pattern
 from ..models import Attachment, Content, JobStatus, Message, MessageJob, MessageStatus, Priority
 from ..sources import RecipientLike
 from .database import alias
@@ -50,8 +51,9 @@ def enqueue_job(
     """
     Queue a mass mail with one INSERT, whatever the number of recipients (attachments are one more).
 
-    Raises InvalidMail when the words cannot become a mail, UnknownSource, ImproperlyConfiguredMail for an unknown
-    relay. With a `key` that was queued before, nothing is queued and the earlier job is returned.
+    Raises InvalidMail when the words cannot become a mail, or bulk mail has no page to unsubscribe; UnknownSource;
+    ImproperlyConfiguredMail for an unknown relay. With a `key` that was queued before, nothing is queued and the
+    earlier job is returned.
     """
     if (recipients is None) == (not source):
         raise InvalidMail("Give either recipients or the name of a recipient source.")
@@ -59,6 +61,8 @@ def enqueue_job(
         sources.get(source)
     settings = get_settings()
     settings.relay(relay)
+    if bulk:
+        unsubscribe_pattern(settings)
     files = [_attached_file(given) for given in attachments]
     job = MessageJob(
         subject=str(subject),

@@ -19,6 +19,7 @@ from courant_mail.compose.letter import AttachedFile, compile_letter
 from courant_mail.compose.mime import normalise_newlines
 from courant_mail.compose.preview import preview
 from courant_mail.exceptions import InvalidMail
+from courant_mail.wire import WireBytes, is_clean
 
 from .letters import NOW, letter, part, read, rendered, to, words
 
@@ -116,6 +117,8 @@ class WireTests(SimpleTestCase):
         )
         data = mail.render(to(name=name, v=value, s=subject, unsubscribe_url="https://x.example/u?a=b"))
         self.assert_fit_for_the_wire(data)
+        self.assertIsInstance(data, WireBytes)
+        self.assertTrue(is_clean(data))
         body = data.partition(b"\r\n\r\n")[2]
         self.assertLessEqual(max(map(len, body.split(b"\r\n"))), 76)
         self.assertEqual(len(read(data).get_all("To", [])), 1)
@@ -151,6 +154,7 @@ class WireTests(SimpleTestCase):
         text = "." + "x" * 5000 + "\n.\n..\nFrom me\n" + "é" * 3000 + " \n"
         data = letter(text=text).render(to())
         self.assert_fit_for_the_wire(data)
+        self.assertIsInstance(data, WireBytes)
         self.assertEqual(part(data), text)
 
     def test_the_same_mail_is_rendered_to_the_same_bytes(self):

@@ -14,6 +14,9 @@ from courant_mail.models import Message, MessageJob
 from courant_mail.queue.enqueue import enqueue_job
 from courant_mail.testing.smtp_server import ReceivedMail, SmtpServer
 
+#: a site whose URLs do not include those of the app, for tests that set ROOT_URLCONF to this module
+urlpatterns: list[Any] = []
+
 
 class EngineTestCase(TransactionTestCase):
     """`self.server` is the relay named "default"."""

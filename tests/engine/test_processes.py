@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from django.db import OperationalError
 from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
 
@@ -57,6 +58,18 @@ class ProcessTestCase(TransactionTestCase):
     def bury(self) -> None:
         """What time does to the row of a process that was killed: its claim expires."""
         Sender.objects.update(alive_until=timezone.now() - timedelta(seconds=1))
+
+    def freeze(self, process: subprocess.Popen[str]) -> None:
+        """Stop the process, and let its claim expire. On SQLite not within a transaction, which would lock us all."""
+        for _ in range(50):
+            process.send_signal(signal.SIGSTOP)
+            try:
+                self.bury()
+                return
+            except OperationalError:
+                process.send_signal(signal.SIGCONT)
+                self.server.wait_for(self.server.count + 1, timeout=1)
+        self.fail("It was in a transaction every time.")
 
     def wait_for(self, condition: Any, seconds: float = 20.0) -> None:
         """Look at the database again and again: it has no event to wait for."""
@@ -153,8 +166,7 @@ class StopTests(ProcessTestCase):
         self.server.delay = 0.005
         process = self.start("send_mail")
         self.assertTrue(self.server.wait_for(30, timeout=20))
-        process.send_signal(signal.SIGSTOP)
-        self.bury()
+        self.freeze(process)
         self.server.delay = 0
         engine.send()
         finished = statuses()

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from courant_mail import engine
 from courant_mail.choices import JobStatus, MessageStatus, Outcome, Priority
+from courant_mail.exceptions import InvalidMail
 from courant_mail.models import Attempt, InFlight, Message, MessageJob, RelayState, Sender, Suppression
 from courant_mail.queue import control
 from courant_mail.queue.enqueue import enqueue_content, enqueue_job
@@ -199,6 +200,24 @@ class RefusalTests(EngineTestCase):
         self.assertEqual((job.status, statuses()), (JobStatus.PAUSED, {"queued": 5}))
         self.assertIn("broken", job.status_reason)
         self.assertIsNotNone(summary.trouble)
+
+    def test_a_job_that_cannot_be_sent_does_not_keep_the_next_one_from_leaving(self) -> None:
+        broken = self.queue(50)
+        MessageJob.objects.filter(pk=broken.pk).update(html="{% broken %}")
+        self.queue(50)
+        self.assertEqual(engine.send().sent, 50)
+        self.assertEqual(statuses(), {"queued": 50, "sent": 50})
+
+    @override_settings(ROOT_URLCONF="tests.engine.base")
+    def test_without_a_page_to_unsubscribe_bulk_mail_waits_and_other_mail_leaves(self) -> None:
+        with self.assertRaisesMessage(InvalidMail, "Include courant_mail.urls"):
+            self.queue(3)
+        self.queue(2, bulk=False)
+        MessageJob.objects.update(bulk=True)
+        enqueue_content(data=b"Subject: Reset\n\nx\n", mail_from="", recipients=["ann@example.org"])
+        summary = engine.send()
+        self.assertEqual(self.recipients(), ["ann@example.org"])
+        self.assertIn("Include courant_mail.urls", summary.trouble or "")
 
     def test_smtputf8_that_is_not_offered_fails_with_the_reason(self) -> None:
         self.queue(recipients=["jörg@example.org", "info@bücher.example"])

@@ -67,7 +67,7 @@ class CommandTests(TestCase):
 
     def test_jobs_are_expanded_and_sent_with_one_line_each(self):
         queue_job(subject="News", text="Hi", recipients=[f"r{n}@example.org" for n in range(3)])
-        self.assertRegex(run("process_mail_jobs"), r"\A1 jobs expanded, 3 recipients in [\d.]+ s \([\d,]+/s\)\n\Z")
+        self.assertRegex(run("process_mail_jobs"), r"\A1 job expanded, 3 recipients in [\d.]+ s \([\d,]+/s\)\n\Z")
         box: list[SentMail] = []
         with into_memory(box):
             self.assertRegex(run("send_mail"), r"\A3 sent in [\d.]+ s \([\d,]+/s\)\n\Z")

@@ -9,7 +9,7 @@ from django.test import TestCase
 from courant_mail.choices import JOB_TRANSITIONS, JobStatus, MessageStatus, Outcome
 from courant_mail.exceptions import WrongState
 from courant_mail.models import Attempt, Content, Message, MessageJob
-from courant_mail.queue import control
+from courant_mail.queue import control, resolve
 from courant_mail.queue.finish import finish_jobs
 from courant_mail.queue.purge import purge
 from courant_mail.queue.retry import retry_deferred
@@ -130,6 +130,42 @@ class ControlTests(TestCase):
         MessageJob.objects.update(status=JobStatus.SENDING)
         with self.assertRaises(WrongState):
             control.schedule(job.pk, None)
+
+
+class ResolveTests(TestCase):
+    def test_what_failed_or_is_in_doubt_is_sent_again_and_opens_its_job(self) -> None:
+        job = make_job(status=JobStatus.FINISHED, finished_at=NOW, total=5, sent=1, failed=1, in_doubt=1)
+        rows = make_messages(job, 5)
+        all_statuses = (
+            MessageStatus.SENT,
+            MessageStatus.FAILED,
+            MessageStatus.IN_DOUBT,
+            MessageStatus.SUPPRESSED,
+            MessageStatus.CANCELLED,
+        )
+        for row, status in zip(rows, all_statuses, strict=True):
+            Message.objects.filter(pk=row.pk).update(status=status)
+        self.assertEqual(resolve.send_again([row.pk for row in rows]), 2)
+        self.assertEqual(statuses(), {"sent": 1, "queued": 2, "suppressed": 1, "cancelled": 1})
+        job.refresh_from_db()
+        self.assertEqual((job.status, job.finished_at, job.failed, job.waiting), (JobStatus.SENDING, None, 0, 2))
+
+    def test_nothing_of_a_cancelled_job_is_sent_again(self) -> None:
+        rows = make_messages(make_job(status=JobStatus.CANCELLED), 2, status=MessageStatus.FAILED)
+        self.assertEqual(resolve.send_again([row.pk for row in rows]), 0)
+
+    def test_what_is_in_doubt_can_be_counted_as_sent(self) -> None:
+        job = make_job(status=JobStatus.FINISHED, finished_at=NOW)
+        rows = make_messages(job, 2, status=MessageStatus.IN_DOUBT)
+        Message.objects.filter(pk=rows[0].pk).update(status=MessageStatus.FAILED)
+        self.assertEqual(resolve.count_as_sent([row.pk for row in rows]), 1)
+        job.refresh_from_db()
+        self.assertEqual((job.status, job.sent, job.in_doubt), (JobStatus.FINISHED, 1, 0))
+
+    def test_single_mails_are_sent_again_too(self) -> None:
+        message = make_single(status=MessageStatus.FAILED)
+        self.assertEqual(resolve.send_again([message.pk]), 1)
+        self.assertEqual(statuses(), {"queued": 1})
 
 
 class PurgeTests(TestCase):

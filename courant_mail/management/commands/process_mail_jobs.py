@@ -21,7 +21,9 @@ class Command(MailCommand):
             done = engine.expand_jobs(progress=progress, stop=stop)
         if done.jobs or done.recipients:
             took = rate(done.recipients, done.seconds)
-            self.say(options, f"{done.jobs:,} jobs expanded, {done.recipients:,} recipients {took}")
+            jobs = "1 job" if done.jobs == 1 else f"{done.jobs:,} jobs"
+            recipients = "1 recipient" if done.recipients == 1 else f"{done.recipients:,} recipients"
+            self.say(options, f"{jobs} expanded, {recipients} {took}")
         if done.cancelled:
             self.say(options, f"{done.cancelled:,} messages of cancelled jobs cancelled")
         if done.errors:

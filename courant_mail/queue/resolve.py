@@ -1,0 +1,58 @@
+"""What a human decides about messages that ended badly or in doubt: send them again, or count them as sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django.db.models import QuerySet
+
+from ..models import JobStatus, Message, MessageJob, MessageStatus
+from .counters import recount
+from .database import batches, in_write_transaction, locked
+from .wake import notify
+
+
+def send_again(message_ids: Iterable[int]) -> int:
+    """
+    Queue failed messages and messages in doubt once more; those of a finished job open it again.
+
+    Whoever is in doubt may get the mail twice, with the same Message-ID. Messages in other states, and those of a
+    cancelled job, are left alone. Returns how many messages were queued.
+    """
+
+    def again(messages: QuerySet[Message]) -> int:
+        jobs = set(messages.exclude(job=None).values_list("job", flat=True))
+        count = messages.update(status=MessageStatus.QUEUED, not_before=None)
+        opened = MessageJob.objects.filter(pk__in=jobs, status=JobStatus.FINISHED)
+        opened.update(status=JobStatus.SENDING, finished_at=None)
+        return count
+
+    return _each_batch(message_ids, (MessageStatus.FAILED, MessageStatus.IN_DOUBT), again)
+
+
+def count_as_sent(message_ids: Iterable[int]) -> int:
+    """Take messages in doubt as sent, after a look at the relay's log. Returns how many there were."""
+
+    def settle(messages: QuerySet[Message]) -> int:
+        return messages.update(status=MessageStatus.SENT)
+
+    return _each_batch(message_ids, (MessageStatus.IN_DOUBT,), settle)
+
+
+def _each_batch(
+    message_ids: Iterable[int], statuses: tuple[MessageStatus, ...], work: Callable[[QuerySet[Message]], int]
+) -> int:
+    total = 0
+    for batch in batches(message_ids):
+
+        def change(batch: list[int] = batch) -> int:
+            allowed = Message.objects.filter(pk__in=batch, status__in=statuses).exclude(job__status=JobStatus.CANCELLED)
+            rows = dict(locked(allowed.order_by("pk")).values_list("pk", "job"))
+            count = work(Message.objects.filter(pk__in=list(rows)).order_by())
+            for job_id in sorted({job for job in rows.values() if job is not None}):
+                recount(job_id)
+            notify()
+            return count
+
+        total += in_write_transaction(change)
+    return total
