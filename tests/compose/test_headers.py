@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.test import SimpleTestCase
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from courant_mail.exceptions import InvalidAddress, InvalidMail
@@ -44,6 +44,7 @@ class AddressTests(SimpleTestCase):
 
     @settings(max_examples=60, deadline=None)
     @given(st.text(max_size=60))
+    @example("\r0")
     def test_no_address_adds_a_field(self, text):
         try:
             data = letter().render(to(f"{text}@example.org"))
