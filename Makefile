@@ -25,7 +25,7 @@ dev := $(VENV)/.dev-django-$(DJANGO)
 start = rm -f $(filter-out %-django-$(DJANGO),$(wildcard $(VENV)/.*-django-*))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test coverage lint format types contracts migrations docs wheel clean
+.PHONY: help demo run test bench coverage lint format types contracts migrations docs wheel clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -39,6 +39,10 @@ run: $(example) ## the example newspaper in your browser, with an editor's accou
 
 test: $(test) ## the tests, on SQLite and on PostgreSQL and MariaDB where a server answers
 	$(py) runtests.py $(ARGS)
+
+bench: $(test) ## how many messages a second leave, on PostgreSQL and on SQLite
+	$(py) benchmarks/send.py --database postgresql $(ARGS)
+	$(py) benchmarks/send.py --database sqlite $(ARGS)
 
 coverage: $(test) ## the tests, and what they left untouched on all databases together
 	rm -rf .cache/coverage
