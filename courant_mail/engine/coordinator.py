@@ -147,17 +147,18 @@ class Coordinator:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        failed = exc_info[0] is not None
         self._ending = True
-        for outlet in self._outlets.values():
-            self._give_back(outlet.close())
-        for courier in self._couriers.values():
-            if failed:
-                # Nothing can be committed any more, so no dot may go out: whoever waits or asks later is refused.
+        left = [task for outlet in self._outlets.values() for task in outlet.close()]
+        if exc_info[0] is not None:
+            # Nothing can be committed any more, so no dot may go out: whoever waits or asks later is refused. What is
+            # claimed is taken back by another run once our row has expired.
+            for courier in self._couriers.values():
                 courier.permits.put(False)
-        if not failed:
-            self._wind_up()
-            self._tick(final=True)
+            return
+        self._give_back(left)
+        self._wind_up()
+        self._tick(final=True)
+        if not self._held:
             senders.retire(self.sender_id)
 
     def _wind_up(self) -> None:
@@ -165,9 +166,10 @@ class Coordinator:
         deadline = time.monotonic() + _PATIENCE
         while any(courier.is_alive() for courier in self._couriers.values()) and time.monotonic() < deadline:
             self._settle(self._gather(0.05))
-        self._settle(self._gather(0))
+        self._settle(self._gather(0.0))
         if self._held:
-            # Their couriers hang in a conversation that outlasts our patience. The in-flight rows say what is in doubt.
+            # Their couriers hang in a conversation that outlasts our patience. Once our row has expired, the next run
+            # takes them back; the in-flight rows say what is in doubt.
             logger.warning("%s messages are left to the next run", len(self._held))
 
     def _hire(self, relay: RelaySettings, stock: Stock) -> None:
@@ -274,15 +276,18 @@ class Coordinator:
         """
         found: list[Report | Crashed] = []
         end = time.monotonic() + timeout
+        enough = max(1, len(self._couriers) // 2)
         try:
-            while len(found) < max(1, len(self._couriers) // 2):
-                item = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
+            while True:
+                # Those that have told something already are never left for later.
+                left = end - time.monotonic() if len(found) < enough else 0.0
+                item = self.inbox.get(timeout=max(0.0, left))
                 if item is not None:
                     found.append(item)
-                    end = min(end, time.monotonic() + _GROUP_SECONDS) if len(found) == 1 else end
+                    if len(found) == 1:
+                        end = min(end, time.monotonic() + _GROUP_SECONDS)
         except queue.Empty:
-            pass  # nobody else has anything to tell now
-        return found
+            return found
 
     def _settle(self, reports: list[Report | Crashed]) -> None:
         """Commit what is told, then let those who wait send their dots; then deal with trouble."""

@@ -46,7 +46,8 @@ def _each_batch(
     for batch in batches(message_ids):
 
         def change(batch: list[int] = batch) -> int:
-            allowed = Message.objects.filter(pk__in=batch, status__in=statuses).exclude(job__status=JobStatus.CANCELLED)
+            cancelled = MessageJob.objects.filter(status=JobStatus.CANCELLED).values("pk")
+            allowed = Message.objects.filter(pk__in=batch, status__in=statuses).exclude(job__in=cancelled)
             rows = dict(locked(allowed.order_by("pk")).values_list("pk", "job"))
             count = work(Message.objects.filter(pk__in=list(rows)).order_by())
             for job_id in sorted({job for job in rows.values() if job is not None}):

@@ -156,7 +156,7 @@ class StopTests(ProcessTestCase):
             process.send_signal(sign)
             process.wait(timeout=10)
             found = statuses()
-            self.assertEqual(set(found), {"sent", "queued"})
+            self.assertEqual((process.returncode, set(found)), (0, {"sent", "queued"}), self.end(process))
             self.assertEqual(found["sent"], len(self.server.mails))
             self.assertEqual((Sender.objects.count(), InFlight.objects.count()), (0, 0))
 
