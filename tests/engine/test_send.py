@@ -294,7 +294,7 @@ class TroubleTests(EngineTestCase):
 
     def test_a_message_that_breaks_every_connection_steps_aside_for_the_others(self) -> None:
         self.queue(10)
-        self.server.on("body", close(), to="reader0@*")
+        self.server.on("data", close(), to="reader0@*")
         engine.send(connections=1)
         first = self.row("reader0@example.org")
         self.assertEqual((first.status, first.attempts), (MessageStatus.QUEUED, 0))
