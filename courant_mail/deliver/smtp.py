@@ -73,10 +73,8 @@ class SmtpChannel(Channel):
         except TryEnded as ended:
             return ended.result
         try:
-            connection.wait_at_most(self._options.dot_timeout)
             connection.send(b".\r\n" + self._beginning_of(following))
-            code, text = connection.getreply()
-            connection.wait_at_most(self._options.step_timeout)
+            code, text = connection.getreply(self._options.dot_timeout)
         except (OSError, BadReply) as error:
             self._drop()
             return classify("dot", None, described(error))

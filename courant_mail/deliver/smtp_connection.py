@@ -27,8 +27,7 @@ class SmtpConnection(smtplib.SMTP):
     A connection of smtplib whose errors are told apart.
 
     `send` and `getreply` raise OSError (TimeoutError, ConnectionError) when the network fails and BadReply for
-    garbage, where smtplib turns both into one exception. A reply must be complete within `timeout` seconds or twice
-    that when it comes in drops. Make it with `SmtpConnection(...)`, then `open_socket(host, port)`.
+    garbage, where smtplib turns both into one exception. Make it with `SmtpConnection(...)`, then `open_socket(host, port)`.
     """
 
     def __init__(self, host: str, local_hostname: str, timeout: float, tls: ssl.SSLContext | None = None) -> None:
@@ -96,11 +95,12 @@ class SmtpConnection(smtplib.SMTP):
         except BlockingIOError:
             raise TimeoutError("timed out") from None
 
-    def getreply(self) -> tuple[int, bytes]:
+    def getreply(self, patience: float = 0.0) -> tuple[int, bytes]:
         """
         The next reply: its code, and its lines without their codes, joined by a newline (RFC 5321 section 4.2.1).
 
-        Raises OSError when the connection fails or closes, BadReply for anything else than a well-formed reply.
+        It must be complete within `patience` seconds, or the timeout of every step where that is longer. Raises
+        OSError when the connection fails or closes, BadReply for anything else than a well-formed reply.
         """
         deadline = 0.0
         position, code = 0, b""
@@ -110,7 +110,8 @@ class SmtpConnection(smtplib.SMTP):
             if match is None:
                 if b"\n" in self._buffer[position:] or len(self._buffer) - position > _MAX_LINE:
                     raise BadReply(_shown(self._buffer[position:]))
-                deadline = self._receive_more(deadline)
+                deadline = deadline or time.monotonic() + max(patience, self.timeout)
+                self._receive_more(deadline)
                 continue
             if (lines and match[1] != code) or len(lines) >= _MAX_REPLY_LINES:
                 raise BadReply(_shown(self._buffer))
@@ -120,19 +121,21 @@ class SmtpConnection(smtplib.SMTP):
                 self._buffer = self._buffer[position:]
                 return int(code), b"\n".join(lines)
 
-    def _receive_more(self, deadline: float) -> float:
-        """Wait for more of a reply; returns the moment until which the whole of it must have come."""
-        now = time.monotonic()
-        if deadline and now > deadline:
-            raise TimeoutError("timed out in the middle of a reply")
-        try:
-            piece = self._open_socket().recv(65536)
-        except BlockingIOError:
-            raise TimeoutError("timed out") from None
+    def _receive_more(self, deadline: float) -> None:
+        """Wait for more of a reply; not beyond the deadline, give or take the timeout of a step."""
+        sock = self._open_socket()
+        while True:
+            if time.monotonic() > deadline:
+                raise TimeoutError("timed out")
+            try:
+                piece = sock.recv(65536)
+                break
+            except (BlockingIOError, TimeoutError):
+                if time.monotonic() >= deadline - self.timeout / 10:
+                    raise TimeoutError("timed out") from None
         if not piece:
             raise ConnectionResetError(f"connection closed by the server{_after(self._buffer)}")
         self._buffer += piece
-        return deadline or now + self.timeout
 
     def anything_to_read(self) -> bool:
         """
