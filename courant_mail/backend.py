@@ -16,12 +16,13 @@ from __future__ import annotations
 import email
 import email.policy
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from email.generator import BytesGenerator
 from email.message import Message as MimeMessage
-from email.utils import make_msgid
+from email.utils import make_msgid, parseaddr
 from io import BytesIO
 from typing import Any
 
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 #: of one message, in any case: high, medium or low; taken out before the message is queued
 PRIORITY_HEADER = "X-Courant-Mail-Priority"
+_INTERNAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,14 @@ def finish(message: EmailMessage, priority: Priority) -> Finished:
 
 
 def _mail_from(message: EmailMessage) -> str:
-    sender = parse_recipient(str(message.from_email))
+    try:
+        sender = parse_recipient(str(message.from_email))
+    except InvalidAddress:
+        # Inside a company a host needs no dot; Django sends from such addresses, and so does this.
+        _, address = parseaddr(str(message.from_email))
+        if _INTERNAL(address):
+            return address
+        raise
     return sender.spelled or sender.address
 
 

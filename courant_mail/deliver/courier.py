@@ -157,9 +157,9 @@ class Courier(threading.Thread):
         return self._stopped.is_set() or self.stock.closed
 
     def _work(self, task: Task) -> None:
-        puts = self.stock.puts
         result = self._deliver(task)
         self._done.append(Done(task, result))
+        puts = self.stock.puts
         if result.outcome in _TROUBLE:
             self._tell(None)
             if result is not WITHDRAWN:

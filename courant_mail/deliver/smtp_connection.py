@@ -27,7 +27,8 @@ class SmtpConnection(smtplib.SMTP):
     A connection of smtplib whose errors are told apart.
 
     `send` and `getreply` raise OSError (TimeoutError, ConnectionError) when the network fails and BadReply for
-    garbage, where smtplib turns both into one exception. Make it with `SmtpConnection(...)`, then `open_socket(host, port)`.
+    garbage, where smtplib turns both into one exception. Make it with `SmtpConnection(...)`, then
+    `open_socket(host, port)`.
     """
 
     def __init__(self, host: str, local_hostname: str, timeout: float, tls: ssl.SSLContext | None = None) -> None:

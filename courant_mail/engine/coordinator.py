@@ -315,12 +315,13 @@ class Coordinator:
             raise RuntimeError(f"The thread {crash.courier.name} has died: {crash.error!r}") from crash.error
 
     def _record(self, endings: list[tuple[Done, Courier]], in_flight: dict[int, int | None]) -> None:
+        now = timezone.now()
         withdrawn = [done.task.key for done, _ in endings if done.result is WITHDRAWN]
         ended = [
             Ending(
                 self._held[done.task.key],
                 courier.relay.name,
-                self._outlets[courier.relay.name].judged(done.result),
+                self._outlets[courier.relay.name].judged(done.result, now),
                 address_is_dead(done.result),
             )
             for done, courier in endings
@@ -376,22 +377,26 @@ class Coordinator:
             if outcome == Outcome.SENT:
                 accepted[courier.relay.name] += 1
                 self._sender_refusals.pop(message.job_id, None)
-            elif outcome in _TROUBLE and done.result is not WITHDRAWN:
-                self._trouble(self._outlets[courier.relay.name], done.result)
+            elif done.result is not WITHDRAWN and outcome in _TROUBLE | {Outcome.IN_DOUBT}:
+                self._trouble(courier, done.result)
             elif outcome == Outcome.SENDER_REFUSED and message.job_id is not None:
                 self._sender_refused(message.job_id, done.result)
         for name, count in accepted.items():
             self._outlets[name].succeeded(count, timezone.now())
 
-    def _trouble(self, outlet: Outlet, result: Result) -> None:
+    def _trouble(self, courier: Courier, result: Result) -> None:
         now = timezone.now()
-        if not outlet.is_paused(now):
+        outlet = self._outlets[courier.relay.name]
+        if courier.stock is not outlet.stock:
+            return  # late news of a trouble that is over
+        if not outlet.is_paused(now) and outlet.is_serious(result):
             self._give_back(outlet.trouble(result, now))
             self.summary.trouble = f"relay {outlet.relay.name}: {outlet.reason}"
 
     def _sender_refused(self, job_id: int, result: Result) -> None:
         self._sender_refusals[job_id] += 1
-        if self._sender_refusals[job_id] == _SENDER_REFUSALS:
+        if self._sender_refusals[job_id] >= _SENDER_REFUSALS:
+            del self._sender_refusals[job_id]
             self._pause_job(job_id, f"The relay refuses the sender of this job: {in_words(result)}")
 
     def _pause_job(self, job_id: int, reason: str) -> None:
@@ -401,15 +406,12 @@ class Coordinator:
             return  # paused or cancelled by somebody else already
         logger.error("Job %s is paused: %s", job_id, reason)
         self.summary.trouble = f"job {job_id} is paused: {reason}"
+        # Whoever resumes it may have mended its words.
+        self._renderer.forget(job_id)
         for outlet in self._outlets.values():
-            others = [task for task in outlet.stock.drain() if not self._belongs(task, job_id)]
-            outlet.put(others)
-
-    def _belongs(self, task: Task, job_id: int) -> bool:
-        if task.item.job_id == job_id:
-            self._give_back([task])
-            return True
-        return False
+            tasks = outlet.stock.drain()
+            outlet.put([task for task in tasks if task.item.job_id != job_id])
+            self._give_back(task for task in tasks if task.item.job_id == job_id)
 
     def _give_back(self, tasks: Iterable[Task]) -> None:
         self._give_back_ids([task.key for task in tasks])

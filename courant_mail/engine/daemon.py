@@ -28,16 +28,17 @@ def run_forever(stop: threading.Event) -> None:
     """
     settings = get_settings()
     with Coordinator("runmailer", settings) as coordinator:
-        listener = wake.Listener(lambda: coordinator.inbox.put(None)) if wake.can_notify() else None
+        listener = wake.Listener(lambda: coordinator.inbox.put(None)) if wake.can_listen() else None
         if listener:
             listener.start()
         chores = _Chores(coordinator.sender_id)
+        more = False
         try:
             while not stop.is_set():
                 coordinator.stay_alive()
                 mail = chores.step()
-                if coordinator.is_busy or mail:
-                    coordinator.step()
+                if coordinator.is_busy or mail or more:
+                    more = coordinator.step()
                 elif not chores.is_busy:
                     coordinator.rest(_SELDOM if listener else settings.poll_seconds, stop)
                     chores.look_again()
@@ -76,10 +77,11 @@ class _Chores:
         todo = agenda.look(now)
         if todo.rescue:
             rescue.rescue(now, settings=self._settings)
-        if todo.retry:
-            retry.retry_deferred(now)
-        if todo.settle:
-            control.settle_cancelled(now)
+        # In single batches: nothing may keep the couriers waiting for their permits.
+        if todo.retry and retry.retry_deferred(now, batches=1):
+            self._next_look = 0.0
+        if todo.settle and control.settle_cancelled(now, batches=1):
+            self._next_look = 0.0
         if todo.expand and self._expansion is None:
             self._expansion = expansion_steps(self._sender_id, page=_PAGE)
         return todo.send or todo.retry or todo.rescue

@@ -19,6 +19,8 @@ from ..queue.endings import in_words
 #: never claim more than about this much work, so that urgent mail does not wait behind it
 WORK_SECONDS = 0.5
 _MOST = 1000
+#: so many messages in doubt without one accepted between them, and the relay is paused
+_DOUBTS = 2
 _IN_CONVERSATION = {"mail", "rcpt", "data", "dot"}
 
 
@@ -47,6 +49,7 @@ class Outlet:
         self._allowed = 1 if self.in_trouble else connections
         self._connections = connections
         self._throttled_at: float | None = None
+        self._doubts = 0
         self._hire = hire
         self._recorded = 0
         self._measured = time.monotonic()
@@ -79,7 +82,8 @@ class Outlet:
         def work(state: RelayState) -> int:
             tokens = pacing.refill(state.tokens, state.refilled_at, now, rate)
             allowed = min(wanted, pacing.whole_tokens(tokens))
-            state.tokens, state.refilled_at = tokens - allowed, now
+            # Never back: a host whose clock is behind would fill the bucket twice.
+            state.tokens, state.refilled_at = tokens - allowed, max(now, state.refilled_at or now)
             return allowed
 
         return relay_state.change(self.relay.name, work)
@@ -101,6 +105,7 @@ class Outlet:
     def succeeded(self, count: int, now: datetime) -> None:
         """Messages were accepted: the relay works; after throttling, connections come back one by one."""
         self._recorded += count
+        self._doubts = 0
         if self.is_paused(now):
             return  # that was on the wire already when the trouble came
         if self.in_trouble:
@@ -112,7 +117,12 @@ class Outlet:
             quiet = time.monotonic() - self._throttled_at
             self._allowed = pacing.ramped_connections(1, self._connections, quiet)
 
-    def judged(self, result: Result) -> Result:
+    def is_serious(self, result: Result) -> bool:
+        """Whether the relay should be left alone for this; one message in doubt alone is not, two in a row are."""
+        self._doubts += result.outcome == Outcome.IN_DOUBT
+        return result.outcome != Outcome.IN_DOUBT or self._doubts >= _DOUBTS
+
+    def judged(self, result: Result, now: datetime) -> Result:
         """
         The result as the message should bear it.
 
@@ -120,7 +130,12 @@ class Outlet:
         this relay was in trouble before, it may be the message that breaks it: then that message waits, as if
         refused for now, and lets the others pass.
         """
-        if self.in_trouble and result.outcome == Outcome.RELAY_TROUBLE and result.stage in _IN_CONVERSATION:
+        if (
+            self.in_trouble
+            and not self.is_paused(now)
+            and result.outcome == Outcome.RELAY_TROUBLE
+            and result.stage in _IN_CONVERSATION
+        ):
             return replace(result, outcome=Outcome.REFUSED_FOR_NOW)
         return result
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from functools import partial
+
+from django.db import DatabaseError
 
 from ..compose.letter import Letter, To
 from ..conf import Settings
@@ -15,6 +18,8 @@ from ..queue.claim import Claimed
 from ..queue.database import alias
 from ..queue.letters import job_letter
 from ..tokens import make_token
+
+logger = logging.getLogger(__name__)
 
 
 class JobLetter:
@@ -77,6 +82,10 @@ class Renderer:
             item=message,
         )
 
+    def forget(self, job_id: int) -> None:
+        """Compile the job anew when it is met again."""
+        self._letters.pop(job_id, None)
+
     def _letter(self, job_id: int) -> JobLetter:
         known = self._letters.get(job_id)
         if known is None:
@@ -92,3 +101,8 @@ class Renderer:
             return JobLetter(MessageJob.objects.using(alias()).get(pk=job_id), self._settings)
         except InvalidMail as error:
             return error
+        except DatabaseError:
+            raise
+        except Exception as error:  # a letter decorator of the site may raise anything; only its job must wait
+            logger.exception("Job %s cannot be compiled", job_id)
+            return InvalidMail(f"{type(error).__name__}: {error}")

@@ -117,6 +117,7 @@ class Migration(migrations.Migration):
                 ("suppressed", models.BigIntegerField(default=0, editable=False, verbose_name="suppressed")),
                 ("cancelled", models.BigIntegerField(default=0, editable=False, verbose_name="cancelled")),
                 ("in_doubt", models.BigIntegerField(default=0, editable=False, verbose_name="in doubt")),
+                ("purged", models.JSONField(default=dict, editable=False)),
             ],
             options={
                 "verbose_name": "message job",

@@ -88,6 +88,8 @@ class MessageJob(models.Model):
     suppressed = models.BigIntegerField(_("suppressed"), default=0, editable=False)
     cancelled = models.BigIntegerField(_("cancelled"), default=0, editable=False)
     in_doubt = models.BigIntegerField(_("in doubt"), default=0, editable=False)
+    # What the counters still count although its rows were purged: column → how many.
+    purged = models.JSONField(default=dict, editable=False)
 
     objects = MessageJobQuerySet.as_manager()
 

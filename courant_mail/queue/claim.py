@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef
 from ..models import Content, Message, MessageJob, MessageStatus, Priority, Suppression
 from .counters import add
 from .database import alias, exist, in_write_transaction, locked
+from .senders import lock_own
 from .suppress import blocks, explain, suppressed_among
 
 #: the bytes of single mails that one claim loads at most (one mail may be larger)
@@ -83,6 +84,7 @@ def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urge
     """
 
     def take() -> Claim:
+        lock_own(sender_id)
         taken: list[dict[str, Any]] = []
         suppressed = 0
         for lane in turn.order(_lanes(relays, urgent_than)):

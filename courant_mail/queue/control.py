@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from datetime import datetime
 from typing import Any
@@ -58,12 +59,15 @@ def schedule(job_id: int, at: datetime | None) -> None:
     notify()
 
 
-def settle_cancelled(now: datetime) -> int:
-    """Mark the waiting messages of cancelled jobs, in batches. Returns how many messages."""
+def settle_cancelled(now: datetime, *, batches: int | None = None) -> int:
+    """Mark the waiting messages of cancelled jobs, at most so many batches of each. Returns how many messages."""
     total = 0
     for job_id in MessageJob.objects.using(alias()).unsettled().values_list("pk", flat=True):
-        while count := in_write_transaction(lambda job_id=job_id: _cancel_batch(job_id)):  # type: ignore[misc]
+        for _ in itertools.count() if batches is None else range(batches):
+            count = in_write_transaction(lambda job_id=job_id: _cancel_batch(job_id))  # type: ignore[misc]
             total += count
+            if not count:
+                break
         if not Message.objects.using(alias()).unfinished().filter(job=job_id).exists():
             recount(job_id)
             MessageJob.objects.filter(pk=job_id).update(finished_at=now)

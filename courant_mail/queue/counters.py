@@ -39,9 +39,11 @@ def add(deltas: Mapping[int, Mapping[int, int]]) -> None:
 
 
 def recount(job_id: int) -> None:
-    """Set all counters of a job from its rows."""
+    """Set all counters of a job from its rows, and from what was purged of them. Within a transaction."""
+    purged = MessageJob.objects.using(alias()).values_list("purged", flat=True).get(pk=job_id)
     rows = Message.objects.using(alias()).filter(job=job_id).values_list("status").annotate(n=Count("pk")).order_by()
     found = Counter(dict(rows))
     MessageJob.objects.filter(pk=job_id).update(
-        total=found.total(), **{column: found[status] for status, column in COLUMNS.items()}
+        total=found.total() + sum(purged.values()),
+        **{column: found[status] + purged.get(column, 0) for status, column in COLUMNS.items()},
     )

@@ -46,8 +46,13 @@ def decide(
         case Outcome.THROTTLED | Outcome.RELAY_TROUBLE | Outcome.MISCONFIGURED:
             return Decision(MessageStatus.QUEUED, reply, counted=False)
         case Outcome.IN_DOUBT:
-            status = MessageStatus.QUEUED if in_doubt == "retry" else MessageStatus.IN_DOUBT
-            return Decision(status, reply)
+            if in_doubt != "retry":
+                return Decision(MessageStatus.IN_DOUBT, reply)
+            if attempts == 0:
+                return Decision(MessageStatus.QUEUED, reply)
+            # Once more at once, then ever more slowly: a relay that never answers must not get a thousand copies.
+            again = _again_or_give_up(reply, attempts - 1, first_tried, now, retry, jitter)
+            return again if again.status == MessageStatus.DEFERRED else Decision(MessageStatus.IN_DOUBT, reply)
 
 
 def retry_delay(attempts: int, retry: RetryPolicy, jitter: float) -> timedelta:

@@ -19,6 +19,7 @@ from ..sources import RecipientLike
 from .counters import recount
 from .database import alias, in_write_transaction, locked
 from .readers import Page, read
+from .senders import lock_own
 from .suppress import blocks, explain, suppressed_among
 from .wake import notify
 
@@ -52,6 +53,7 @@ def take_job(sender_id: int, now: datetime) -> MessageJob | None:
     """Claim the most urgent job that waits for expansion; None when there is none."""
 
     def take() -> MessageJob | None:
+        lock_own(sender_id)
         free = MessageJob.objects.expandable(now).filter(Q(claimed_by=None) | Q(claimed_by=sender_id))
         job: MessageJob | None = locked(free.order_by("priority", "pk")).first()
         if job is not None:
@@ -69,17 +71,22 @@ def expand(job: MessageJob, sender_id: int, now: datetime, *, page: int = PAGE) 
     Ends without a finished slice when somebody paused or cancelled the job, or took it over. A source that raises
     pauses the job, with the error as the reason; what was expanded stays, and resuming goes on behind it.
     """
-    try:
-        reading = read(job, page)
-        consumed = reading.consumed
-        for found in reading.pages:
-            consumed += len(found.entries)
-            if not _store(job, sender_id, found, consumed):
-                return
-            yield Slice(job.pk, len(found.entries))
-    except Exception as error:  # the site's own source may raise anything; the job must not hang for it
-        yield _source_failed(job, sender_id, error)
-        return
+    consumed = -1
+    while True:
+        try:
+            if consumed < 0:
+                reading = read(job, page)
+                consumed = reading.consumed
+            found = next(reading.pages, None)
+        except Exception as error:  # the site's own source may raise anything; the job must not hang for it
+            yield _source_failed(job, sender_id, error)
+            return
+        if found is None:
+            break
+        consumed += len(found.entries)
+        if not _store(job, sender_id, found, consumed):
+            return
+        yield Slice(job.pk, len(found.entries))
     if _finish(job, sender_id, now):
         yield Slice(job.pk, 0, finished=True)
 
@@ -127,6 +134,8 @@ def _suppressed(row: _Row, suppression: Any, bulk: bool) -> _Row:
 
 def _insert(job: MessageJob, rows: Sequence[_Row]) -> None:
     """Insert what is not there yet. Three dialects of one statement, since this is the hot path of an expansion."""
+    if not rows:
+        return
     connection = connections[alias()]
     table = connection.ops.quote_name(Message._meta.db_table)
     columns = "job_id, priority, relay, attempts, recipient, spelled, merge, status, reply"

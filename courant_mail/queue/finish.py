@@ -23,7 +23,12 @@ def finish_jobs(now: datetime) -> list[MessageJob]:
 
 def _finish(job_id: int, now: datetime) -> MessageJob | None:
     def finish() -> bool:
+        # Locked, so that nobody queues a message of it again between the look and the end (see `resolve`).
         sending = MessageJob.objects.filter(pk=job_id, status=JobStatus.SENDING)
+        if sending.select_for_update().values_list("pk", flat=True).first() is None:
+            return False
+        if Message.objects.using(alias()).unfinished().filter(job=job_id).exists():
+            return False
         if not sending.update(status=JobStatus.FINISHED, finished_at=now):
             return False
         recount(job_id)

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, Min
+from django.db.models import F
 
 from ..addresses import redact
 from ..choices import MessageStatus, Outcome, Scope
 from ..conf import Settings
 from ..models import Attempt, Message
+from .attempts import first_tries
 from .claim import Claimed
 from .database import alias, in_write_transaction
 from .decisions import Decision, decide
@@ -81,7 +82,7 @@ def record(
 def _record_others(
     sender_id: int, endings: Sequence[Ending], now: datetime, host: str, settings: Settings, done: Recorded
 ) -> None:
-    first_tries = _first_tries([ending.message.id for ending in endings])
+    tried_first = first_tries({ending.message.id: ending.message.attempts for ending in endings})
     attempts = []
     for ending in endings:
         message, result = ending.message, ending.result
@@ -89,7 +90,7 @@ def _record_others(
             result.outcome,
             in_words(result),
             attempts=message.attempts,
-            first_tried=first_tries.get(message.id, now),
+            first_tried=tried_first.get(message.id, now),
             now=now,
             retry=settings.retry,
             in_doubt=settings.in_doubt["single" if message.job_id is None else "job"],
@@ -119,11 +120,6 @@ def _apply(sender_id: int, message_id: int, decision: Decision, relay: str) -> b
     if decision.counted:
         changes |= {"attempts": F("attempts") + 1, "relay": relay}
     return bool(Message.objects.held_by(sender_id).filter(pk=message_id).update(**changes))
-
-
-def _first_tries(message_ids: Sequence[int]) -> dict[int, datetime]:
-    tries = Attempt.objects.using(alias()).filter(message__in=message_ids).values_list("message")
-    return dict(tries.annotate(first=Min("at")).order_by())
 
 
 def _attempt(ending: Ending, now: datetime, host: str) -> Attempt:

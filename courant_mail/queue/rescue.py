@@ -13,6 +13,7 @@ from django.db.models import F
 from ..choices import MessageStatus, Outcome
 from ..conf import Settings
 from ..models import Attempt, InFlight, Message, MessageJob, Sender
+from .attempts import first_tries
 from .counters import recount
 from .database import alias, batches, in_write_transaction, locked
 from .decisions import decide
@@ -51,9 +52,9 @@ def _rescue(sender_id: int, now: datetime, settings: Settings) -> tuple[int, int
             return None
         # Locked, so that a sender which comes back waits here, and then finds its rows gone.
         flying = list(locked(InFlight.objects.filter(sender=sender)).values_list("message_id", flat=True))
-        held = Message.objects.held_by(sender_id)
+        held = Message.objects.using(alias()).held_by(sender_id)
         mine = list(locked(held).values_list("pk", flat=True))
-        if len(flying) < InFlight.objects.filter(sender=sender).count() or len(mine) < held.count():
+        if len(flying) < InFlight.objects.using(alias()).filter(sender=sender).count() or len(mine) < held.count():
             # It was frozen in the middle of a transaction and still holds its locks. Nobody waits for it here.
             logger.warning("%s is silent, but its transaction is still open; looking again later", sender)
             return None
@@ -82,19 +83,25 @@ def _rescue(sender_id: int, now: datetime, settings: Settings) -> tuple[int, int
 def _settle_doubtful(
     doubtful: Iterable[tuple[int, int | None, int]], sender: Sender, now: datetime, settings: Settings
 ) -> None:
-    for pk, job_id, attempts in doubtful:
+    rows = list(doubtful)
+    tried_first = first_tries({pk: attempts for pk, _, attempts in rows})
+    for pk, job_id, attempts in rows:
         decision = decide(
             Outcome.IN_DOUBT,
             _REASON,
             attempts=attempts,
-            first_tried=now,
+            first_tried=tried_first.get(pk, now),
             now=now,
             retry=settings.retry,
             in_doubt=settings.in_doubt["single" if job_id is None else "job"],
             jitter=random.random(),
         )
         Message.objects.held_by(sender.pk).filter(pk=pk).update(
-            status=decision.status, reply=decision.reason, claimed_by=None, attempts=F("attempts") + 1
+            status=decision.status,
+            not_before=decision.not_before,
+            reply=decision.reason,
+            claimed_by=None,
+            attempts=F("attempts") + 1,
         )
         Attempt.objects.create(message_id=pk, at=now, host=sender.host, outcome=Outcome.IN_DOUBT, reply=_REASON)
 

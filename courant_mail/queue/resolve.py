@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from ..models import JobStatus, Message, MessageJob, MessageStatus
 from .counters import recount
-from .database import batches, in_write_transaction, locked
+from .database import alias, batches, in_write_transaction, locked
 from .wake import notify
 
 
@@ -16,13 +16,14 @@ def send_again(message_ids: Iterable[int]) -> int:
     """
     Queue failed messages and messages in doubt once more; those of a finished job open it again.
 
-    Whoever is in doubt may get the mail twice, with the same Message-ID. Messages in other states, and those of a
-    cancelled job, are left alone. Returns how many messages were queued.
+    Their tries so far no longer count against them. Whoever is in doubt may get the mail twice, with the same
+    Message-ID. Messages in other states, and those of a cancelled job, are left alone. Returns how many
+    messages were queued.
     """
 
     def again(messages: QuerySet[Message]) -> int:
-        jobs = set(messages.exclude(job=None).values_list("job", flat=True))
-        count = messages.update(status=MessageStatus.QUEUED, not_before=None)
+        jobs = set(messages.using(alias()).exclude(job=None).values_list("job", flat=True))
+        count = messages.update(status=MessageStatus.QUEUED, not_before=None, attempts=0)
         opened = MessageJob.objects.filter(pk__in=jobs, status=JobStatus.FINISHED)
         opened.update(status=JobStatus.SENDING, finished_at=None)
         return count
@@ -49,6 +50,9 @@ def _each_batch(
             cancelled = MessageJob.objects.filter(status=JobStatus.CANCELLED).values("pk")
             allowed = Message.objects.filter(pk__in=batch, status__in=statuses).exclude(job__in=cancelled)
             rows = dict(locked(allowed.order_by("pk")).values_list("pk", "job"))
+            # Locked, so that none of these jobs is finished meanwhile (see `finish`).
+            jobs = MessageJob.objects.filter(pk__in=set(rows.values()) - {None}).order_by("pk")
+            list(jobs.select_for_update().values_list("pk", flat=True))
             count = work(Message.objects.filter(pk__in=list(rows)).order_by())
             for job_id in sorted({job for job in rows.values() if job is not None}):
                 recount(job_id)

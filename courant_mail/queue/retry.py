@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from itertools import count
 
 from ..models import Message, MessageStatus
 from ..models.message import MessageQuerySet
@@ -14,16 +15,21 @@ from .wake import notify
 _BATCH = 500
 
 
-def retry_deferred(now: datetime, *, everything: bool = False) -> int:
-    """Queue again what is due (or, with `everything`, all that is deferred). Returns how many messages."""
+def retry_deferred(now: datetime, *, everything: bool = False, batches: int | None = None) -> int:
+    """
+    Queue again what is due (or, with `everything`, all that is deferred), at most so many batches.
+
+    Returns how many messages.
+    """
     if not _deferred(now, everything).using(alias()).exists():
         return 0  # an idle run takes no write lock
     total = 0
-    while True:
-        count = in_write_transaction(lambda: _retry_batch(now, everything))
-        total += count
-        if count < _BATCH:
-            return total
+    for _ in count() if batches is None else range(batches):
+        queued = in_write_transaction(lambda: _retry_batch(now, everything))
+        total += queued
+        if queued < _BATCH:
+            break
+    return total
 
 
 def _deferred(now: datetime, everything: bool) -> MessageQuerySet:

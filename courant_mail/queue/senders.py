@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from ..exceptions import ClaimLost
 from ..models import InFlight, Sender
 
+LOST = "This process was silent for too long; its messages went back to the queue."
+
 
 def register(command: str, now: datetime, claim_seconds: float) -> int:
     """Make a row for this process, alive for `claim_seconds` from now, and return its id."""
@@ -36,7 +38,17 @@ def renew(sender_id: int, now: datetime, claim_seconds: float) -> None:
     """
     alive_until = now + timedelta(seconds=claim_seconds)
     if not Sender.objects.filter(pk=sender_id).update(alive_until=alive_until):
-        raise ClaimLost("This process was silent for too long; its messages went back to the queue.")
+        raise ClaimLost(LOST)
+
+
+def lock_own(sender_id: int) -> None:
+    """
+    Make sure, within a transaction, that nobody declares this sender dead before it commits.
+
+    Raises ClaimLost when somebody has done so: what it claimed now would belong to nobody.
+    """
+    if Sender.objects.select_for_update().filter(pk=sender_id).values_list("pk", flat=True).first() is None:
+        raise ClaimLost(LOST)
 
 
 def retire(sender_id: int) -> None:

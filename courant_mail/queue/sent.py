@@ -19,10 +19,9 @@ from ..exceptions import ClaimLost
 from ..models import InFlight, Message
 from .database import alias
 from .endings import Ending, in_words
+from .senders import LOST
 
 logger = logging.getLogger(__name__)
-
-_LOST = "This process was silent for too long; its messages went back to the queue."
 
 
 def fly_and_mark_sent(
@@ -73,7 +72,7 @@ def _in_one_statement(
         flying, ids = cursor.fetchone()
     if flying != len(in_flight):
         # Who took the in-flight rows away has taken the claims away as well, so nothing was changed.
-        raise ClaimLost(_LOST)
+        raise ClaimLost(LOST)
     if len(ids) == len(sent):
         return sent
     return _ours(sent, set(ids))
@@ -93,7 +92,7 @@ def _fly(sender_id: int, in_flight: Mapping[int, int | None]) -> None:
             [*pairs, sender_id, *in_flight],
         )
         if cursor.rowcount != len(in_flight):
-            raise ClaimLost(_LOST)
+            raise ClaimLost(LOST)
 
 
 def _mark_sent(sender_id: int, endings: Sequence[Ending], now: datetime) -> Sequence[Ending]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from django.db import connections
-from django.db.utils import Error as DatabaseError
 
 from .database import alias
 
@@ -17,14 +17,16 @@ _LOST_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
-def can_notify() -> bool:
-    """Whether the queue's database can wake a listener by itself."""
-    return connections[alias()].vendor == "postgresql"
+def can_listen() -> bool:
+    """Whether the queue's database can wake a daemon by itself: PostgreSQL through psycopg 3.2 or newer."""
+    connection: Any = connections[alias()]
+    driver = connection.Database if connection.vendor == "postgresql" else None
+    return hasattr(getattr(driver, "Connection", None), "notifies")
 
 
 def notify() -> None:
     """Tell listening daemons that there is mail, once the current transaction commits."""
-    if can_notify():
+    if connections[alias()].vendor == "postgresql":
         with connections[alias()].cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
@@ -41,7 +43,7 @@ class Listener(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 self._listen()
-            except DatabaseError as error:
+            except Exception as error:  # whatever it is, the daemon must know that it has to look by itself
                 logger.warning("Listening for new mail was interrupted (%s); polling meanwhile", error)
                 self._stop_asked.wait(_LOST_SECONDS)
             finally:

@@ -17,6 +17,7 @@ from courant_mail import engine
 from courant_mail.choices import JobStatus, MessageStatus
 from courant_mail.models import InFlight, Message, MessageJob, Sender
 from courant_mail.queue.enqueue import enqueue_content, enqueue_job
+from courant_mail.queue.suppress import suppress
 from courant_mail.testing.smtp_server import SmtpServer
 from tests.queue.helpers import statuses
 
@@ -233,6 +234,23 @@ class DaemonTests(ProcessTestCase):
         self.assertEqual(daemon.wait(timeout=10), 0)
         self.assertEqual((Sender.objects.count(), InFlight.objects.count()), (0, 0))
         self.assertEqual(statuses(), {"sent": 41})
+
+    def test_a_rate_and_suppressed_people_do_not_put_it_to_sleep(self) -> None:
+        self.site["RELAYS"]["smtp"]["RATE"] = "40/s"
+        job = self.queue(160)
+        engine.expand_jobs()
+        for number in range(100):
+            suppress(f"reader{number}@example.org")
+        started = time.monotonic()
+        daemon = self.start("runmailer")
+        self.assertTrue(self.server.wait_for(60, timeout=20))
+        # A second's worth at once, then forty a second; five seconds of sleep in between would show.
+        self.assertLess(time.monotonic() - started, 9)
+        self.wait_for(lambda: MessageJob.objects.get().status == JobStatus.FINISHED)
+        daemon.terminate()
+        self.assertEqual(daemon.wait(timeout=10), 0)
+        job.refresh_from_db()
+        self.assertEqual((job.sent, job.suppressed), (60, 100))
 
     def test_urgent_mail_leaves_within_a_second_while_a_job_is_running_on_a_slow_relay(self) -> None:
         self.server.delay = 0.1

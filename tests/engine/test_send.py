@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from courant_mail import engine
 from courant_mail.choices import JobStatus, MessageStatus, Outcome, Priority
+from courant_mail.compose import decorators
+from courant_mail.compose.letter import Words
 from courant_mail.exceptions import InvalidMail
 from courant_mail.models import Attempt, InFlight, Message, MessageJob, RelayState, Sender, Suppression
 from courant_mail.queue import control
@@ -291,6 +293,47 @@ class TroubleTests(EngineTestCase):
         row = self.row("reader4@example.org")
         self.assertEqual((row.status, row.tries.get().outcome), (MessageStatus.IN_DOUBT, Outcome.IN_DOUBT))
         self.assertEqual(len(self.server.mails), 10)
+
+    def test_one_mail_in_doubt_is_repeated_once_and_then_waits(self) -> None:
+        enqueue_content(data=b"Subject: Reset\n\nx\n", mail_from="", recipients=["ann@example.org"])
+        self.server.on("dot", close(accept=True))
+        engine.send()
+        RelayState.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+        engine.send()
+        self.assertEqual(len(self.server.mails), 2)
+        self.assertEqual(self.row("ann@example.org").status, MessageStatus.DEFERRED)
+
+    def test_a_relay_that_breaks_at_every_dot_is_paused_before_a_job_is_in_doubt(self) -> None:
+        self.queue(200)
+        self.server.on("dot", close())
+        summary = engine.send()
+        self.assertIn("in doubt", summary.trouble or "")
+        self.assertLessEqual(statuses()["in_doubt"], 8)
+        self.assertEqual(set(statuses()), {"in_doubt", "queued"})
+
+    def test_an_outage_in_the_middle_of_all_conversations_is_nobodys_fault(self) -> None:
+        self.queue(50)
+        self.server.on("data", close())
+        engine.send()
+        self.assertEqual(statuses(), {"queued": 50})
+        self.assertEqual(set(Message.objects.values_list("attempts", flat=True)), {0})
+
+    def test_a_letter_decorator_that_fails_stops_only_its_job(self) -> None:
+        bad, good = self.queue(3, subject="bad"), self.queue(3, subject="good")
+
+        def decorator(words: Words) -> Words:
+            if words.subject == "bad":
+                raise KeyError("campaign")
+            return words
+
+        decorators.register(decorator)
+        self.addCleanup(decorators.unregister, decorator)
+        with self.assertLogs("courant_mail.engine", "ERROR"):
+            self.assertEqual(engine.send().sent, 3)
+        bad.refresh_from_db()
+        good.refresh_from_db()
+        self.assertEqual((bad.status, good.status), (JobStatus.PAUSED, JobStatus.FINISHED))
+        self.assertIn("campaign", bad.status_reason)
 
     def test_a_message_that_breaks_every_connection_steps_aside_for_the_others(self) -> None:
         self.queue(10)

@@ -51,6 +51,13 @@ class DecideTests(SimpleTestCase):
     def test_what_is_in_doubt_is_queued_again_where_the_site_prefers_a_repeat(self) -> None:
         self.assertEqual(decided(Outcome.IN_DOUBT, in_doubt="retry").status, MessageStatus.QUEUED)
 
+    def test_but_only_once_at_once_and_then_ever_more_slowly(self) -> None:
+        second = decided(Outcome.IN_DOUBT, in_doubt="retry", attempts=1)
+        third = decided(Outcome.IN_DOUBT, in_doubt="retry", attempts=2)
+        self.assertEqual((second.status, second.not_before), (MessageStatus.DEFERRED, later(minutes=5)))
+        self.assertEqual((third.status, third.not_before), (MessageStatus.DEFERRED, later(minutes=10)))
+        self.assertEqual(decided(Outcome.IN_DOUBT, in_doubt="retry", attempts=9, age=48).status, MessageStatus.IN_DOUBT)
+
     def test_a_temporary_refusal_waits_the_longer_the_more_often_it_came(self) -> None:
         waits = [decided(Outcome.REFUSED_FOR_NOW, attempts=n).not_before for n in range(8)]
         minutes = [(wait - NOW).total_seconds() / 60 for wait in waits if wait]

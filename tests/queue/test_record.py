@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.test import TestCase
 
-from courant_mail.choices import MessageStatus, Outcome
+from courant_mail.choices import JobStatus, MessageStatus, Outcome
 from courant_mail.conf import get_settings
 from courant_mail.deliver.outcomes import Result
 from courant_mail.exceptions import ClaimLost
 from courant_mail.models import Attempt, InFlight, Message, Suppression
 from courant_mail.queue import senders
 from courant_mail.queue.endings import Ending
+from courant_mail.queue.expand import take_job
 from courant_mail.queue.rescue import rescue
+from courant_mail.queue.resolve import send_again
 
 from .helpers import (
     DOUBT,
@@ -96,11 +100,21 @@ class ResultTests(TestCase):
     def test_the_age_of_a_message_counts_from_its_first_attempt(self) -> None:
         message = Message.objects.get(pk=self.claimed[0].id)
         Attempt.objects.create(message=message, at=later(hours=-49), outcome=Outcome.REFUSED_FOR_NOW)
-        record_all(self.sender, [Ending(self.claimed[0], "smtp", LATER)])
+        record_all(self.sender, [Ending(replace(self.claimed[0], attempts=1), "smtp", LATER)])
         message.refresh_from_db()
         self.assertEqual(
             (message.status, message.reply), (MessageStatus.FAILED, f"given up after 48 hours: 451 {LATER.reply}")
         )
+
+    def test_a_message_that_was_sent_again_by_hand_starts_anew(self) -> None:
+        message = Message.objects.get(pk=self.claimed[0].id)
+        Attempt.objects.create(message=message, at=later(hours=-99), outcome=Outcome.REFUSED_FOR_NOW)
+        Message.objects.filter(pk=message.pk).update(status=MessageStatus.FAILED, attempts=1)
+        send_again([message.pk])
+        claimed = claim_all(self.sender).messages
+        record_all(self.sender, [Ending(claimed[0], "smtp", LATER)])
+        message.refresh_from_db()
+        self.assertEqual((message.status, message.attempts), (MessageStatus.DEFERRED, 1))
 
 
 class FenceTests(TestCase):
@@ -143,6 +157,16 @@ class FenceTests(TestCase):
         record_all(self.sender, [ending])
         again = record_all(self.sender, [ending], now=later(seconds=1))
         self.assertEqual(again.ids.get(MessageStatus.SENT, []), [])
+
+    def test_a_dead_sender_can_claim_nothing_any_more(self) -> None:
+        make_job(status=JobStatus.QUEUED, expanded_at=None)
+        kill(self.sender)
+        rescue(NOW, settings=get_settings())
+        with self.assertRaises(ClaimLost):
+            claim_all(self.sender)
+        with self.assertRaises(ClaimLost):
+            take_job(self.sender, NOW)
+        self.assertEqual(statuses(), {"queued": 3})
 
     def test_a_dead_sender_cannot_renew_itself(self) -> None:
         kill(self.sender)

@@ -180,6 +180,19 @@ class PurgeTests(TestCase):
         job.refresh_from_db()
         self.assertEqual((job.total, job.sent, job.messages.count(), Attempt.objects.count()), (3, 3, 0, 0))
 
+    def test_the_counters_survive_what_is_done_with_the_rest(self) -> None:
+        job = make_job(status=JobStatus.FINISHED, finished_at=self.old, total=3, sent=2, failed=1)
+        rows = make_messages(job, 3, status=MessageStatus.SENT)
+        Message.objects.filter(pk=rows[0].pk).update(status=MessageStatus.FAILED)
+        self.assertEqual(purge(NOW, days=90), 2)
+        resolve.send_again([rows[0].pk])
+        job.refresh_from_db()
+        self.assertEqual((job.total, job.sent, job.failed, job.waiting), (3, 2, 0, 1))
+        Message.objects.update(status=MessageStatus.SENT)
+        finish_jobs(NOW)
+        job.refresh_from_db()
+        self.assertEqual((job.total, job.sent), (3, 3))
+
     def test_what_is_young_stays(self) -> None:
         job = make_job(status=JobStatus.FINISHED, finished_at=NOW - timedelta(days=89))
         make_messages(job, 3, status=MessageStatus.SENT)
