@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connections
 from django.db.models import Exists, OuterRef
 
 from ..models import Content, Message, MessageJob, MessageStatus, Priority, Suppression
@@ -101,9 +102,7 @@ def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urge
         claimed = [
             _claimed(row, contents) for row in taken if row["content_id"] is None or row["content_id"] in contents
         ]
-        Message.objects.filter(pk__in=[message.id for message in claimed]).update(
-            status=MessageStatus.SENDING, claimed_by=sender_id
-        )
+        _mark_claimed(sender_id, [message.id for message in claimed])
         return Claim(claimed, suppressed)
 
     return in_write_transaction(take)
@@ -133,12 +132,24 @@ def _rows(lane: Lane, limit: int, relays: Sequence[str]) -> list[dict[str, Any]]
     queued = Message.objects.queued().filter(job=lane.job_id)
     if lane.job_id is None:
         queued = queued.filter(priority=lane.priority, relay__in=relays)
-    return list(locked(queued.order_by("priority", "pk")).values(*_FIELDS)[:limit])
+    known = Exists(Suppression.objects.filter(address=OuterRef("recipient")))
+    return list(locked(queued.order_by("priority", "pk")).values(*_FIELDS, known=known)[:limit])
+
+
+def _mark_claimed(sender_id: int, ids: Sequence[int]) -> None:
+    """Raw SQL: the ORM spends more on a few hundred keys than the database on the whole claim."""
+    if ids:
+        with connections[alias()].cursor() as cursor:
+            cursor.execute(
+                "UPDATE courant_mail_message SET status = %s, claimed_by = %s "
+                f"WHERE id IN ({', '.join(str(int(pk)) for pk in ids)})",
+                [int(MessageStatus.SENDING), sender_id],
+            )
 
 
 def _mark_suppressed(lane: Lane, rows: Sequence[dict[str, Any]]) -> set[int]:
     """Those of the rows that must not be sent; they get their status here."""
-    found = suppressed_among({row["recipient"] for row in rows}) if rows else {}
+    found = suppressed_among({row["recipient"] for row in rows if row["known"]})
     blocked: dict[int, Suppression] = {
         row["pk"]: found[row["recipient"]] for row in rows if blocks(found.get(row["recipient"]), bulk=lane.bulk)
     }
