@@ -54,11 +54,13 @@ def _in_one_statement(
     else:
         parts.append("flight AS (SELECT 1 WHERE false)")
     if sent:
+        # "+ 0" keeps the planner from the claim index: while its statistics are old it would read all that is claimed
+        # (0.65 ms for four of 400) instead of these few by their keys (0.1 ms).
         marks = ", ".join(["(%s, %s, %s)"] * len(sent))
         parts.append(
             "sent AS (UPDATE courant_mail_message m SET status = %s, sent_at = %s, relay = ended.relay, "
             f"claimed_by = NULL, attempts = attempts + 1, reply = ended.reply FROM (VALUES {marks}) "
-            "AS ended(id, relay, reply) WHERE m.id = ended.id AND m.claimed_by = %s AND m.status = %s RETURNING m.id)"
+            "AS ended(id, relay, reply) WHERE m.id = ended.id AND m.claimed_by = %s AND m.status + 0 = %s RETURNING m.id)"
         )
         params += [int(MessageStatus.SENT), now]
         params += [value for e in sent for value in (e.message.id, e.relay, in_words(e.result))]
