@@ -60,7 +60,8 @@ def _in_one_statement(
         parts.append(
             "sent AS (UPDATE courant_mail_message m SET status = %s, sent_at = %s, relay = ended.relay, "
             f"claimed_by = NULL, attempts = attempts + 1, reply = ended.reply FROM (VALUES {marks}) "
-            "AS ended(id, relay, reply) WHERE m.id = ended.id AND m.claimed_by = %s AND m.status + 0 = %s RETURNING m.id)"
+            "AS ended(id, relay, reply) WHERE m.id = ended.id AND m.claimed_by = %s AND m.status + 0 = %s "
+            "RETURNING m.id)"
         )
         params += [int(MessageStatus.SENT), now]
         params += [value for e in sent for value in (e.message.id, e.relay, in_words(e.result))]
