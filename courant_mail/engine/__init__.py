@@ -6,11 +6,12 @@ One coordinator, the calling thread, does all the work with the database; one th
 renders and talks to the relay. Before a courier may send a final dot, the coordinator has committed that it is about
 to: so the database always knows which messages may be in doubt.
 
-Read in the order `expansion`, `coordinator`, `outlet`, `rendering`, `daemon`.
+Read in the order `expansion`, `sending`, `coordinator`, `outlet`, `rendering`, `daemon`.
 """
 
-from .coordinator import SendSummary, send
 from .daemon import run_forever
-from .expansion import ExpandSummary, expand_jobs
+from .expansion import expand_jobs
+from .sending import send
+from .summary import ExpandSummary, SendSummary
 
 __all__ = ["ExpandSummary", "SendSummary", "expand_jobs", "run_forever", "send"]

@@ -1,4 +1,4 @@
-"""The coordinator: claims, hands out, commits before each final dot, and records. What `send_mail` does."""
+"""The coordinator: claims, hands out, commits before each final dot, and records."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Self
 
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from ..choices import MessageStatus, Outcome
-from ..conf import RelaySettings, Settings, get_settings
+from ..conf import RelaySettings, Settings
 from ..deliver.courier import WITHDRAWN, Courier, Crashed, Done, Report, Stock, Task
 from ..deliver.outcomes import Result, address_is_dead
 from ..exceptions import InvalidMail, WrongState
-from ..queue import agenda, claim, control, counters, finish, record, relay_state, rescue, senders
+from ..queue import claim, control, counters, finish, record, relay_state, senders
 from ..queue.claim import Claimed
 from ..queue.database import alias
 from ..queue.endings import Ending, in_words
 from .announce import announce_finished, announce_messages
 from .outlet import Outlet
 from .rendering import Renderer
+from .summary import SendSummary
 
 logger = logging.getLogger(__name__)
 
@@ -42,55 +42,6 @@ _SENDER_REFUSALS = 5
 _DATABASE_PAUSES = (0.1, 1.0, 3.0)
 
 _TROUBLE = {Outcome.RELAY_TROUBLE, Outcome.THROTTLED, Outcome.MISCONFIGURED}
-
-
-@dataclass(slots=True)
-class SendSummary:
-    """How the messages of a run ended. `trouble` says why a relay could not be used; the run should exit non-zero."""
-
-    sent: int = 0
-    deferred: int = 0
-    failed: int = 0
-    suppressed: int = 0
-    in_doubt: int = 0
-    given_back: int = 0
-    seconds: float = 0.0
-    trouble: str | None = None
-    finished_jobs: list[int] = field(default_factory=list)
-
-    @property
-    def handled(self) -> int:
-        """How many messages came to a result."""
-        return self.sent + self.deferred + self.failed + self.suppressed + self.in_doubt
-
-
-def send(
-    *,
-    limit: int | None = None,
-    connections: int | None = None,
-    progress: Callable[[int], None] | None = None,
-    stop: threading.Event | None = None,
-) -> SendSummary:
-    """
-    Send everything that is queued, at most `limit` messages, over at most `connections` connections a relay.
-
-    An idle run is one query. `progress` is called with the number of messages after each commit. `stop` ends the run
-    within a second or two: replies in flight are waited for, everything else goes back to the queue.
-    Raises ClaimLost when this process was frozen for so long that others took over its messages.
-    """
-    started = time.monotonic()
-    settings = get_settings()
-    todo = agenda.look(timezone.now())
-    if todo.rescue:
-        rescue.rescue(timezone.now(), settings=settings)
-    if not (todo.send or todo.rescue):
-        return SendSummary(seconds=time.monotonic() - started)
-    stop = stop or threading.Event()
-    with Coordinator("send_mail", settings, limit=limit, connections=connections, progress=progress) as coordinator:
-        while not stop.is_set() and coordinator.step():
-            pass
-    coordinator.summary.seconds = time.monotonic() - started
-    return coordinator.summary
 
 
 class Coordinator:

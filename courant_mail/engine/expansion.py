@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from django.utils import timezone
 
@@ -13,23 +12,7 @@ from ..conf import Settings, get_settings
 from ..models import MessageJob
 from ..queue import agenda, control, expand, finish, rescue, senders
 from .announce import announce_finished
-
-
-@dataclass(slots=True)
-class ExpandSummary:
-    """What a run has expanded: finished jobs, recipients read, messages of cancelled jobs marked; errors by job id."""
-
-    jobs: int = 0
-    recipients: int = 0
-    cancelled: int = 0
-    seconds: float = 0.0
-    errors: dict[int, str] = field(default_factory=dict)
-
-    def add(self, step: expand.Slice) -> None:
-        self.jobs += step.finished
-        self.recipients += step.recipients
-        if step.error:
-            self.errors[step.job_id] = step.error
+from .summary import ExpandSummary
 
 
 def expand_jobs(*, progress: Callable[[int], None] | None = None, stop: threading.Event | None = None) -> ExpandSummary:
