@@ -241,7 +241,7 @@ class Coordinator:
             return found
 
     def _settle(self, reports: list[Report | Crashed]) -> None:
-        """Commit what is told, then let those who wait send their dots; then deal with trouble."""
+        """Commit what is told, deal with trouble, then let those who wait send their dots."""
         if not reports:
             return
         endings: list[tuple[Done, Courier]] = []
@@ -259,9 +259,11 @@ class Coordinator:
             elif report.ready is not None:
                 report.courier.permits.put(False)
         self._record(endings, in_flight)
-        for report in ready:
-            report.courier.permits.put(True)
         self._after(endings)
+        now = timezone.now()
+        for report in ready:
+            # Not through a relay that has just proved to be in trouble: the message is given back instead.
+            report.courier.permits.put(not self._outlets[report.courier.relay.name].is_paused(now))
         for crash in crashed:
             raise RuntimeError(f"The thread {crash.courier.name} has died: {crash.error!r}") from crash.error
 

@@ -280,7 +280,8 @@ class TroubleTests(EngineTestCase):
     def test_a_connection_that_the_server_closes_after_some_mails_is_made_anew(self) -> None:
         self.server.on("mail", reply(421, "4.7.0 too many mails on this connection", close=True), every=7)
         self.queue(40)
-        summary = engine.send(connections=2)
+        # One connection: with several, the seventh mail may be the first of a new one, and that is throttling.
+        summary = engine.send(connections=1)
         self.assertEqual((summary.sent, summary.trouble), (40, None))
         self.assertGreater(self.server.connections, 4)
         self.assertEqual(len(set(self.recipients())), 40)
