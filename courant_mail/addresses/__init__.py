@@ -9,7 +9,7 @@ on the wire, because the part before the "@" belongs to the receiving server alo
 from .listing import format_recipients, iter_recipients
 from .plain import clean_name, plain_value
 from .recipient import Recipient, parse_recipient, salvage
-from .spelling import MAX_STORED, canonical, needs_smtputf8, redact, spellings, to_wire
+from .spelling import MAX_STORED, canonical, needs_smtputf8, redact, redact_all, spellings, to_wire
 
 __all__ = [
     "MAX_STORED",
@@ -22,6 +22,7 @@ __all__ = [
     "parse_recipient",
     "plain_value",
     "redact",
+    "redact_all",
     "salvage",
     "spellings",
     "to_wire",

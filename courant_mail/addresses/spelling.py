@@ -17,6 +17,8 @@ MAX_ADDRESS = 254
 #: characters that the column of an address holds
 MAX_STORED = 254
 
+_ADDRESS_IN_TEXT = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
+
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(
@@ -66,6 +68,11 @@ def redact(address: str) -> str:
     if not at:
         return f"{address[:1]}…"
     return f"{local[:1]}…@{domain}"
+
+
+def redact_all(text: str) -> str:
+    """The text with every address in it as logs above DEBUG may show it; servers repeat them in their replies."""
+    return _ADDRESS_IN_TEXT.sub(lambda found: redact(found[0]), text)
 
 
 def needs_smtputf8(address: str) -> bool:

@@ -31,6 +31,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..addresses import redact_all
 from ..exceptions import CourantMailError
 from ..models import MessageJob
 from .confirm import SEND_PERMISSION, Candidate, confirmation_page, confirmed_key
@@ -136,7 +137,8 @@ class ObjectMailAdminMixin(_ModelAdmin):
         self.message_user(request, self._queued(request, obj, job), messages.SUCCESS)
 
     def _complain(self, request: HttpRequest, obj: models.Model, error: CourantMailError) -> None:
-        logger.warning("The mail about %s %s cannot be made: %s", self.opts.label_lower, obj.pk, error)
+        told = redact_all(str(error))
+        logger.warning("The mail about %s %s cannot be made: %s", self.opts.label_lower, obj.pk, told)
         text = _("The mail about “%(object)s” cannot be made: %(reason)s")
         self.message_user(request, text % {"object": obj, "reason": error}, messages.ERROR)
 

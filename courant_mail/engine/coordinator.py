@@ -14,6 +14,7 @@ from typing import Self
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
+from ..addresses import redact_all
 from ..choices import MessageStatus, Outcome
 from ..conf import RelaySettings, Settings
 from ..deliver.courier import WITHDRAWN, Courier, Crashed, Done, Report, Stock, Task
@@ -357,7 +358,7 @@ class Coordinator:
             control.pause(job_id, reason=reason)
         except WrongState:
             return  # paused or cancelled by somebody else already
-        logger.error("Job %s is paused: %s", job_id, reason)
+        logger.error("Job %s is paused: %s", job_id, redact_all(reason))
         self.summary.trouble = f"job {job_id} is paused: {reason}"
         # Whoever resumes it may have mended its words.
         self._renderer.forget(job_id)

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import F
 
-from ..addresses import redact
+from ..addresses import redact, redact_all
 from ..choices import MessageStatus, Outcome, Scope
 from ..conf import Settings
 from ..models import Attempt, Message
@@ -101,7 +101,11 @@ def _record_others(
             continue
         done.note(message, decision.status)
         logger.info(
-            "Message %s to %s: %s (%s)", message.id, redact(message.address), result.outcome.value, result.reply
+            "Message %s to %s: %s (%s)",
+            message.id,
+            redact(message.address),
+            result.outcome.value,
+            redact_all(in_words(result)),
         )
         if decision.counted:
             attempts.append(_attempt(ending, now, host))

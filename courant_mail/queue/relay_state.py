@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
+from ..addresses import redact_all
 from ..models import RelayState
 from .database import alias, in_write_transaction
 
@@ -44,7 +45,7 @@ def pause(relay: str, now: datetime, until: Callable[[int], datetime], reason: s
         if state.paused_until is None or state.paused_until <= now:
             state.failures += 1
             state.paused_until, state.reason = until(state.failures), reason
-            logger.warning("Relay %s is paused until %s: %s", relay, state.paused_until, reason)
+            logger.warning("Relay %s is paused until %s: %s", relay, state.paused_until, redact_all(reason))
         return state.paused_until
 
     return change(relay, work)

@@ -171,6 +171,15 @@ class RefusalTests(EngineTestCase):
         self.assertEqual(self.row("reader2@example.org").reply, "554 5.7.1 looks like spam")
         self.assertEqual([s.address for s in Suppression.objects.all()], ["reader1@example.org"])
 
+    def test_no_whole_address_is_logged_above_debug(self) -> None:
+        self.queue(3)
+        self.server.on("rcpt", reply(550, "5.1.1 <reader1@example.org>: Recipient address rejected"), to="reader1@*")
+        with self.assertLogs("courant_mail", "INFO") as logs:
+            engine.send()
+        self.assertIn("r…@example.org", "\n".join(logs.output))
+        self.assertNotIn("reader1@", "\n".join(logs.output))
+        self.assertIn("reader1@", self.row("reader1@example.org").reply)
+
     def test_a_job_whose_sender_is_refused_is_paused_after_a_few(self) -> None:
         job = self.queue(50)
         self.server.on("mail", reply(553, "5.7.1 you may not send as this"))
