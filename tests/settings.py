@@ -42,7 +42,9 @@ def _database() -> dict[str, Any]:
         case "mysql":
             use_pymysql_without_mysqlclient()
             entry["TEST"] = {"NAME": _TEST_NAME, "CHARSET": "utf8mb4"}
-            entry["OPTIONS"] = {"charset": "utf8mb4"} | entry["OPTIONS"]
+            # A test that freezes a process in a transaction must not wait for its locks for the usual 50 seconds.
+            patience = {"init_command": "SET SESSION innodb_lock_wait_timeout = 10"}
+            entry["OPTIONS"] = {"charset": "utf8mb4"} | patience | entry["OPTIONS"]
         case "postgresql":
             entry["TEST"] = {"NAME": _TEST_NAME}
     if "COURANT_TEST_NAME" in os.environ:

@@ -17,6 +17,7 @@ from .attempts import first_tries
 from .counters import recount
 from .database import alias, batches, in_write_transaction, locked
 from .decisions import decide
+from .senders import retire
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,7 @@ def _rescue(sender_id: int, now: datetime, settings: Settings) -> tuple[int, int
             held.filter(pk__in=batch).update(status=MessageStatus.QUEUED, claimed_by=None) for batch in batches(mine)
         )
         MessageJob.objects.filter(claimed_by=sender_id).update(claimed_by=None)
-        InFlight.objects.filter(sender=sender).delete()
-        sender.delete()
+        retire(sender_id)
         logger.warning("%s is dead: %s messages back to the queue, %s in doubt", sender, returned, len(doubtful))
         return len(doubtful), returned, jobs
 

@@ -131,7 +131,8 @@ def _update_sent(sender_id: int, relay: str, endings: Sequence[Ending], now: dat
         cursor.execute(
             f"UPDATE {table} SET status = %s, sent_at = %s, relay = %s, claimed_by = NULL, "
             f"attempts = attempts + 1, reply = CASE id {whens} ELSE reply END "
-            f"WHERE id IN ({marks}) AND claimed_by = %s AND status = %s",
+            # "+ 0" as above; on MariaDB and MySQL it also keeps us from waiting for rows that are not ours.
+            f"WHERE id IN ({marks}) AND claimed_by = %s AND status + 0 = %s",
             [
                 int(MessageStatus.SENT),
                 connection.ops.adapt_datetimefield_value(now),
