@@ -74,7 +74,7 @@ class Outcome(models.TextChoices):
 
 UNFINISHED = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.DEFERRED)
 
-#: message status → the statuses that may follow it; the state-machine tests hold the queue against this table
+#: message status → the statuses that may follow it; the documentation of the statuses is held against it
 MESSAGE_TRANSITIONS: dict[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.QUEUED: frozenset({MessageStatus.SENDING, MessageStatus.SUPPRESSED, MessageStatus.CANCELLED}),
     MessageStatus.SENDING: frozenset(

@@ -35,21 +35,11 @@ def whole_tokens(tokens: float) -> int:
     return max(0, math.floor(tokens + 0.001))
 
 
-def seconds_until(wanted: int, tokens: float, rate: float) -> float:
-    """How long to wait until `wanted` messages may leave (at most those that a full bucket allows)."""
-    return max(0.0, min(float(wanted), burst(rate)) - tokens) / rate
-
-
 def pause_after(failures: int) -> float:
     """Seconds to leave a relay alone after so many troubles in a row: 0, 5, 10, 20 … up to five minutes."""
     if failures <= 0:
         return 0.0
     return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 30)))
-
-
-def fewer_connections(connections: int) -> int:
-    """How many connections to keep when a relay has throttled so many: half, at least one."""
-    return max(1, connections // 2)
 
 
 def ramped_connections(reduced: int, configured: int, quiet_seconds: float) -> int:

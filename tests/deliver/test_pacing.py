@@ -27,11 +27,6 @@ class BucketTests(SimpleTestCase):
     def test_only_whole_messages_leave(self):
         self.assertEqual([pacing.whole_tokens(tokens) for tokens in (-1.0, 0.0, 0.99, 0.9999, 1.5)], [0, 0, 0, 1, 1])
 
-    def test_says_how_long_to_wait(self):
-        self.assertEqual(pacing.seconds_until(5, 1.0, 2.0), 0.5)  # the bucket holds no more than two
-        self.assertEqual(pacing.seconds_until(1, 0.0, 0.5), 2.0)
-        self.assertEqual(pacing.seconds_until(1, 3.0, 10.0), 0.0)
-
     def test_never_more_than_the_rate_over_a_day(self):
         rate, tokens, sent, at = 100 / 3600, 0.0, 0, NOW
         for second in range(24 * 3600):
@@ -51,8 +46,5 @@ class PauseTests(SimpleTestCase):
 
 
 class RampTests(SimpleTestCase):
-    def test_halves_and_keeps_one(self):
-        self.assertEqual([pacing.fewer_connections(count) for count in (8, 3, 1)], [4, 1, 1])
-
     def test_climbs_one_by_one_to_what_is_configured(self):
         self.assertEqual([pacing.ramped_connections(1, 4, s) for s in (-1, 0, 29, 30, 60, 9999)], [1, 1, 1, 2, 3, 4])
