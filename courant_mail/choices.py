@@ -58,6 +58,15 @@ class Scope(models.TextChoices):
     ALL = "all", _("all mail")
 
 
+class DryRunState(models.TextChoices):
+    """How far the dry run of a job has come."""
+
+    WANTED = "wanted", _("waiting to be made")
+    RUNNING = "running", _("being made")
+    DONE = "done", _("done")
+    FAILED = "failed", _("failed")
+
+
 class Outcome(models.TextChoices):
     """How one try to send ended. The classes of reply that RFC 5321 and RFC 3463 let us tell apart."""
 
@@ -90,7 +99,7 @@ MESSAGE_TRANSITIONS: dict[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.SENT: frozenset(),
     MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
     MessageStatus.SUPPRESSED: frozenset(),
-    MessageStatus.CANCELLED: frozenset(),
+    MessageStatus.CANCELLED: frozenset({MessageStatus.QUEUED}),
     MessageStatus.IN_DOUBT: frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
 }
 
@@ -102,5 +111,5 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.SENDING: frozenset({JobStatus.FINISHED, JobStatus.PAUSED, JobStatus.CANCELLED}),
     JobStatus.PAUSED: frozenset({JobStatus.QUEUED, JobStatus.SENDING, JobStatus.CANCELLED}),
     JobStatus.FINISHED: frozenset({JobStatus.SENDING}),
-    JobStatus.CANCELLED: frozenset(),
+    JobStatus.CANCELLED: frozenset({JobStatus.QUEUED, JobStatus.SENDING}),
 }

@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lock_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     message_id_domain: str = ""
+    from_addresses: tuple[str, ...] = ()
     html_to_text: str = "courant_mail.compose.text.html_to_text"
     max_message_bytes: int = 25 * 1024 * 1024
     poll_seconds: float = 0.5
@@ -100,6 +102,7 @@ def get_settings() -> Settings:
         "default_relay": _default_relay(relays),
         "message_id_domain": given.get("MESSAGE_ID_DOMAIN") or _message_id_domain(given.get("SITE_URL", "")),
     }
+    values["from_addresses"] = _from_addresses(given.get("FROM_ADDRESSES"))
     if "SITE_URL" in given:
         values["site_url"] = _site_url(given["SITE_URL"])
     if "IN_DOUBT" in given:
@@ -118,7 +121,7 @@ def get_settings() -> Settings:
 
 @receiver(setting_changed, dispatch_uid="courant_mail.conf")
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting in {"COURANT_MAIL", "MAILERS"} or setting.startswith("EMAIL_"):
+    if setting in {"COURANT_MAIL", "MAILERS"} or setting.startswith("EMAIL_") or setting.endswith("_EMAIL"):
         get_settings.cache_clear()
 
 
@@ -147,6 +150,18 @@ def _site_url(value: Any) -> str:
 def _message_id_domain(site_url: str) -> str:
     match = re.match(r"https?://([^/:\s]+)", str(site_url))
     return match[1] if match else socket.getfqdn()
+
+
+def _from_addresses(value: Any) -> tuple[str, ...]:
+    if value is None:
+        senders = (django_settings.DEFAULT_FROM_EMAIL, django_settings.SERVER_EMAIL)
+        return tuple(dict.fromkeys(parseaddr(sender)[1].lower() for sender in senders))
+    if isinstance(value, str) or not all(re.fullmatch(r"[^@\s<>]*@[^@\s<>]+", str(entry)) for entry in value):
+        raise ImproperlyConfiguredMail(
+            "COURANT_MAIL['FROM_ADDRESSES'] must be a list of addresses ('news@example.org') and domains "
+            f"('@example.org'), not {value!r}."
+        )
+    return tuple(str(entry).lower() for entry in value)
 
 
 def _in_doubt(value: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from .addresses import redact
 from .choices import Scope
 from .exceptions import BadToken, InvalidAddress
-from .queue.suppress import suppress
+from .queue.suppress import UNSUBSCRIBED, suppress
 from .tokens import read_token
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     try:
         address, message_id = read_token(token)
         if request.method == "POST":
-            suppress(address, scope=Scope.BULK, reason=f"unsubscribed from message {message_id}", source="unsubscribe")
+            suppress(address, scope=Scope.BULK, reason=f"unsubscribed from message {message_id}", source=UNSUBSCRIBED)
             logger.info("%s unsubscribed with the link of message %d", redact(address), message_id)
     except (BadToken, InvalidAddress):
         return HttpResponseNotFound(_("This link is not valid."), content_type="text/plain", headers=_PRIVATE)

@@ -19,8 +19,6 @@ from ..compose.preview import Preview
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-#: whoever may send mass mail has this permission, beside that to see what it is about
-SEND_PERMISSION = "courant_mail.send_messagejob"
 TEMPLATE = "courant_mail/admin/confirm_sending.html"
 
 

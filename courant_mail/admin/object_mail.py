@@ -34,7 +34,8 @@ from django.utils.translation import gettext_lazy
 from ..addresses import redact_all
 from ..exceptions import CourantMailError
 from ..models import MessageJob
-from .confirm import SEND_PERMISSION, Candidate, confirmation_page, confirmed_key
+from .confirm import Candidate, confirmation_page, confirmed_key
+from .desk import SEND_PERMISSION
 from .object_words import ObjectMail
 from .preview import preview_response
 

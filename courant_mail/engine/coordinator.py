@@ -20,7 +20,7 @@ from ..conf import RelaySettings, Settings
 from ..deliver.courier import WITHDRAWN, Courier, Crashed, Done, Report, Stock, Task
 from ..deliver.outcomes import Result, address_is_dead
 from ..exceptions import InvalidMail, WrongState
-from ..queue import claim, control, counters, finish, record, relay_state, senders
+from ..queue import claim, control, counters, finish, minutes, record, relay_state, senders
 from ..queue.claim import Claimed
 from ..queue.database import alias
 from ..queue.endings import Ending, in_words
@@ -393,6 +393,7 @@ class Coordinator:
         if self._deltas:
             deltas, self._deltas = self._deltas, defaultdict(Counter)
             counters.add(deltas)
+            minutes.note(deltas, timezone.now())
         if self._news:
             news, self._news = self._news, defaultdict(list)
             announce_messages(news)

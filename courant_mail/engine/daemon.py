@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from ..conf import get_settings
-from ..queue import agenda, control, expand, rescue, retry, wake
+from ..queue import agenda, control, expand, reopen, rescue, retry, wake
 from .coordinator import Coordinator
 from .expansion import expansion_steps
 
@@ -81,6 +81,8 @@ class _Chores:
         if todo.retry and retry.retry_deferred(now, batches=1):
             self._next_look = 0.0
         if todo.settle and control.settle_cancelled(now, batches=1):
+            self._next_look = 0.0
+        if todo.settle and reopen.settle_reopened(batches=1):
             self._next_look = 0.0
         if todo.expand and self._expansion is None:
             self._expansion = expansion_steps(self._sender_id, page=_PAGE)

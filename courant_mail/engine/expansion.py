@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ..conf import Settings, get_settings
 from ..models import MessageJob
-from ..queue import agenda, control, expand, finish, rescue, senders
+from ..queue import agenda, control, expand, finish, reopen, rescue, senders
 from .announce import announce_finished
 from .summary import ExpandSummary
 
@@ -30,6 +30,7 @@ def expand_jobs(*, progress: Callable[[int], None] | None = None, stop: threadin
         rescue.rescue(timezone.now(), settings=settings)
     if todo.settle:
         summary.cancelled = control.settle_cancelled(timezone.now())
+        summary.reopened = reopen.settle_reopened()
     if todo.expand:
         _expand_all(settings, summary, progress or (lambda _: None), stop or threading.Event())
     summary.seconds = time.monotonic() - started

@@ -9,11 +9,15 @@ from ..queue.expand import Slice
 
 @dataclass(slots=True)
 class ExpandSummary:
-    """What a run has expanded: finished jobs, recipients read, messages of cancelled jobs marked; errors by job id."""
+    """
+    What a run has expanded: finished jobs, recipients read, messages of cancelled jobs marked, messages that
+    were put back into the queue; errors by job id.
+    """
 
     jobs: int = 0
     recipients: int = 0
     cancelled: int = 0
+    reopened: int = 0
     seconds: float = 0.0
     errors: dict[int, str] = field(default_factory=dict)
 

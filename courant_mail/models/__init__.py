@@ -4,12 +4,14 @@ from ..choices import (
     JOB_TRANSITIONS,
     MESSAGE_TRANSITIONS,
     UNFINISHED,
+    DryRunState,
     JobStatus,
     MessageStatus,
     Outcome,
     Priority,
     Scope,
 )
+from .desk import DryRun, JobMinute, RecipientFile
 from .job import Attachment, MessageJob
 from .message import Attempt, Content, Message
 from .sender import InFlight, RelayState, Sender
@@ -22,13 +24,17 @@ __all__ = [
     "Attachment",
     "Attempt",
     "Content",
+    "DryRun",
+    "DryRunState",
     "InFlight",
+    "JobMinute",
     "JobStatus",
     "Message",
     "MessageJob",
     "MessageStatus",
     "Outcome",
     "Priority",
+    "RecipientFile",
     "RelayState",
     "Scope",
     "Sender",

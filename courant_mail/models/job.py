@@ -26,6 +26,11 @@ class MessageJobQuerySet(models.QuerySet["MessageJob"]):
         """Cancelled jobs whose waiting messages are not marked cancelled yet."""
         return self.filter(status=JobStatus.CANCELLED, finished_at=None)
 
+    def reopened(self) -> MessageJobQuerySet:
+        """Jobs whose messages are being put back into the queue, kind by kind."""
+        going_on = [JobStatus.QUEUED, JobStatus.EXPANDING, JobStatus.SENDING, JobStatus.PAUSED]
+        return self.filter(status__in=going_on, reopening__isnull=False)
+
     def without_words(self) -> MessageJobQuerySet:
         """Leaves the large columns in the database: for lists and for everything that only looks at states."""
         return self.defer("text", "html", "recipients", "headers")
@@ -79,6 +84,9 @@ class MessageJob(models.Model):
     claimed_by = models.BigIntegerField(null=True, editable=False)
     cursor = models.JSONField(null=True, editable=False)
     consumed = models.BigIntegerField(default=0, editable=False)
+
+    # What is being put back into the queue: {"causes": those still to do, "after": the last message of the first one}.
+    reopening = models.JSONField(null=True, editable=False)
 
     # What the rows say, kept by queue/counters.py so that nobody has to count a million of them.
     total = models.BigIntegerField(_("recipients"), default=0, editable=False)

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..causes import Cause
 from ..choices import UNFINISHED, MessageStatus, Outcome, Priority
 from .fields import AddressField, PartialIndex
 from .job import MessageJob
@@ -39,6 +40,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def unfinished(self) -> MessageQuerySet:
         return self.filter(status__in=UNFINISHED)
+
+    def missed(self) -> MessageQuerySet:
+        """Those that their recipients did not get, or not yet, each with its cause."""
+        return self.filter(cause__isnull=False)
 
     def due(self, now: Any) -> MessageQuerySet:
         """Deferred messages whose waiting time is over."""
@@ -72,6 +77,7 @@ class Message(models.Model):
     merge = models.JSONField(_("merge values"), null=True)
     relay = models.CharField(_("relay"), max_length=100, blank=True)
     reply = models.TextField(_("last reply"), blank=True)
+    cause = models.SmallIntegerField(_("why not"), choices=Cause.choices, null=True)
 
     objects = MessageQuerySet.as_manager()
 
@@ -92,6 +98,13 @@ class Message(models.Model):
                 fields=["not_before"],
                 name="courant_mail_due",
                 where=Q(not_before__isnull=False),
+                vendors=("postgresql", "sqlite"),
+            ),
+            # Who did not get a job, and why: few rows beside those that were sent.
+            PartialIndex(
+                fields=["job", "cause", "id"],
+                name="courant_mail_missed",
+                where=Q(cause__isnull=False),
                 vendors=("postgresql", "sqlite"),
             ),
             PartialIndex(

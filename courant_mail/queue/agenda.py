@@ -33,15 +33,16 @@ def look(now: datetime) -> Agenda:
     """What waits to be done, with one cheap query."""
     messages = Message.objects.using(alias())
     jobs = MessageJob.objects.using(alias())
-    dead, expandable, unsettled, singles, sending, due = exist(
+    dead, expandable, unsettled, reopened, singles, sending, due = exist(
         Sender.objects.using(alias()).expired(now),
         jobs.expandable(now),
         jobs.unsettled(),
+        jobs.reopened(),
         messages.queued().filter(job=None),
         jobs.sending(),
         messages.due(now),
     )
-    return Agenda(rescue=dead, expand=expandable, settle=unsettled, send=singles or sending, retry=due)
+    return Agenda(rescue=dead, expand=expandable, settle=unsettled or reopened, send=singles or sending, retry=due)
 
 
 def status(now: datetime, relays: Iterable[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..models import Content, Message, MessageJob, MessageStatus, Priority, Supp
 from .counters import add
 from .database import alias, exist, in_write_transaction, locked
 from .senders import lock_own
-from .suppress import blocks, explain, suppressed_among
+from .suppress import blocks, cause_of_suppression, explain, suppressed_among
 
 #: the bytes of single mails that one claim loads at most (one mail may be larger)
 _CONTENT_BYTES = 16 * 1024 * 1024
@@ -154,7 +154,9 @@ def _mark_suppressed(lane: Lane, rows: Sequence[dict[str, Any]]) -> set[int]:
         row["pk"]: found[row["recipient"]] for row in rows if blocks(found.get(row["recipient"]), bulk=lane.bulk)
     }
     for pk, suppression in blocked.items():
-        Message.objects.filter(pk=pk).update(status=MessageStatus.SUPPRESSED, reply=explain(suppression))
+        Message.objects.filter(pk=pk).update(
+            status=MessageStatus.SUPPRESSED, cause=cause_of_suppression(suppression), reply=explain(suppression)
+        )
     if blocked and lane.job_id is not None:
         add({lane.job_id: {MessageStatus.SUPPRESSED: len(blocked)}})
     return set(blocked)

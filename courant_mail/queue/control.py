@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Case, Q, Value, When
 
+from ..causes import Cause
 from ..choices import JOB_TRANSITIONS, JobStatus, MessageStatus
 from ..exceptions import WrongState
 from ..models import Message, MessageJob
@@ -39,11 +40,13 @@ def resume(job_id: int) -> None:
 
 def cancel(job_id: int, *, reason: str = "") -> None:
     """
-    End the job for good: nothing more of it is sent.
+    End the job: nothing more of it is sent, unless somebody sends it to the rest (see `reopen`).
 
     Its waiting messages are marked cancelled by the next `process_mail_jobs`. Raises WrongState when it has ended.
     """
-    _change(job_id, JobStatus.CANCELLED, status=JobStatus.CANCELLED, status_reason=reason, claimed_by=None)
+    _change(
+        job_id, JobStatus.CANCELLED, status=JobStatus.CANCELLED, status_reason=reason, claimed_by=None, reopening=None
+    )
 
 
 def submit(job_id: int, *, at: datetime | None = None) -> None:
@@ -77,7 +80,7 @@ def settle_cancelled(now: datetime, *, batches: int | None = None) -> int:
 def _cancel_batch(job_id: int) -> int:
     waiting = Q(status=MessageStatus.QUEUED) | Q(status=MessageStatus.DEFERRED)
     ids = list(locked(Message.objects.filter(waiting, job=job_id)).values_list("pk", flat=True)[:_BATCH])
-    Message.objects.filter(pk__in=ids).update(status=MessageStatus.CANCELLED, not_before=None)
+    Message.objects.filter(pk__in=ids).update(status=MessageStatus.CANCELLED, cause=Cause.CANCELLED, not_before=None)
     return len(ids)
 
 

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from .. import sources
 from ..addresses import format_recipients, parse_recipient, salvage
+from ..causes import Cause
 from ..compose.letter import AttachedFile, compile_letter
 from ..compose.mime import normalise_newlines
 from ..conf import get_settings
@@ -163,7 +164,9 @@ def _single(given: str) -> Message:
     try:
         recipient = parse_recipient(given)
     except InvalidAddress as error:
-        return Message(recipient=salvage(given, error), status=MessageStatus.FAILED, reply=str(error))
+        return Message(
+            recipient=salvage(given, error), status=MessageStatus.FAILED, reply=str(error), cause=Cause.NO_ADDRESS
+        )
     return Message(recipient=recipient.address, spelled=recipient.spelled)
 
 

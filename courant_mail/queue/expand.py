@@ -13,6 +13,7 @@ from django.db import connections
 from django.db.models import Q
 
 from ..addresses import parse_recipient, salvage
+from ..causes import Cause
 from ..exceptions import InvalidAddress
 from ..models import JobStatus, Message, MessageJob, MessageStatus
 from ..sources import RecipientLike
@@ -20,7 +21,7 @@ from .counters import recount
 from .database import alias, in_write_transaction, locked
 from .readers import Page, read
 from .senders import lock_own
-from .suppress import blocks, explain, suppressed_among
+from .suppress import blocks, cause_of_suppression, explain, suppressed_among
 from .wake import notify
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class _Row:
     merge: str | None
     status: MessageStatus
     reply: str
+    cause: Cause | None = None
 
 
 def take_job(sender_id: int, now: datetime) -> MessageJob | None:
@@ -118,17 +120,18 @@ def _row(entry: RecipientLike) -> _Row:
     try:
         recipient = parse_recipient(entry)
     except InvalidAddress as error:
-        return _Row(salvage(entry, error), None, None, MessageStatus.FAILED, str(error))
+        return _Row(salvage(entry, error), None, None, MessageStatus.FAILED, str(error), Cause.NO_ADDRESS)
     merge = json.dumps(recipient.merge, separators=(",", ":"), ensure_ascii=False) if recipient.merge else None
     if merge and len(merge) > _MERGE_CHARACTERS:
         reason = f"Merge values of {len(merge):,} characters are more than the {_MERGE_CHARACTERS:,} for one recipient."
-        return _Row(recipient.address, recipient.spelled, None, MessageStatus.FAILED, reason)
+        return _Row(recipient.address, recipient.spelled, None, MessageStatus.FAILED, reason, Cause.NOT_RENDERED)
     return _Row(recipient.address, recipient.spelled, merge, MessageStatus.QUEUED, "")
 
 
 def _suppressed(row: _Row, suppression: Any, bulk: bool) -> _Row:
     if row.status == MessageStatus.QUEUED and blocks(suppression, bulk=bulk):
-        return _Row(row.recipient, row.spelled, row.merge, MessageStatus.SUPPRESSED, explain(suppression))
+        cause = cause_of_suppression(suppression)
+        return _Row(row.recipient, row.spelled, row.merge, MessageStatus.SUPPRESSED, explain(suppression), cause)
     return row
 
 
@@ -138,20 +141,21 @@ def _insert(job: MessageJob, rows: Sequence[_Row]) -> None:
         return
     connection = connections[alias()]
     table = connection.ops.quote_name(Message._meta.db_table)
-    columns = "job_id, priority, relay, attempts, recipient, spelled, merge, status, reply"
+    columns = "job_id, priority, relay, attempts, recipient, spelled, merge, status, reply, cause"
     fixed = (job.pk, int(job.priority), job.relay, 0)
-    values = [(row.recipient, row.spelled, row.merge, int(row.status), row.reply) for row in rows]
+    values = [(row.recipient, row.spelled, row.merge, int(row.status), row.reply, row.cause) for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
-                f"INSERT INTO {table} ({columns}) SELECT %s, %s, %s, %s, r, s, m::jsonb, t, e FROM unnest("
-                "%s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[]) AS page(r, s, m, t, e) "
+                f"INSERT INTO {table} ({columns}) SELECT %s, %s, %s, %s, r, s, m::jsonb, t, e, c FROM unnest("
+                "%s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::smallint[]) "
+                "AS page(r, s, m, t, e, c) "
                 "ON CONFLICT (job_id, recipient) DO NOTHING",
                 [*fixed, *(list(column) for column in zip(*values, strict=True))],
             )
             return
         verb = "INSERT IGNORE" if connection.vendor == "mysql" else "INSERT OR IGNORE"
-        marks = ", ".join(["%s"] * 9)
+        marks = ", ".join(["%s"] * 10)
         cursor.executemany(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [(*fixed, *row) for row in values])
 
 

@@ -17,14 +17,15 @@ logger = logging.getLogger(__name__)
 def finish_jobs(now: datetime) -> list[MessageJob]:
     """The jobs that have just come to their end, their counters counted anew from the rows."""
     unfinished = Message.objects.unfinished().filter(job=OuterRef("pk"))
-    ended = MessageJob.objects.using(alias()).sending().filter(~Exists(unfinished)).values_list("pk", flat=True)
-    return [job for pk in ended if (job := _finish(pk, now))]
+    ended = MessageJob.objects.using(alias()).sending().filter(~Exists(unfinished), reopening__isnull=True)
+    keys = ended.values_list("pk", flat=True)
+    return [job for pk in keys if (job := _finish(pk, now))]
 
 
 def _finish(job_id: int, now: datetime) -> MessageJob | None:
     def finish() -> bool:
         # Locked, so that nobody queues a message of it again between the look and the end (see `resolve`).
-        sending = MessageJob.objects.filter(pk=job_id, status=JobStatus.SENDING)
+        sending = MessageJob.objects.filter(pk=job_id, status=JobStatus.SENDING, reopening__isnull=True)
         if sending.select_for_update().values_list("pk", flat=True).first() is None:
             return False
         if Message.objects.using(alias()).unfinished().filter(job=job_id).exists():

@@ -35,7 +35,7 @@ def purge(now: datetime, *, days: float, result: str = "success") -> int:
     finished = Message.objects.using(alias()).filter(ended, status__in=RESULTS[result]).order_by("pk")
     total = 0
     while ids := list(finished.values_list("pk", flat=True)[:_BATCH]):
-        deleted = in_write_transaction(lambda ids=ids: _delete(ids, RESULTS[result]))  # type: ignore[misc]
+        deleted = in_write_transaction(lambda ids=ids: _delete(ids, RESULTS[result], old))  # type: ignore[misc]
         total += deleted
         if not deleted:
             break  # all of them are in other hands just now; the next purge finds them
@@ -44,9 +44,10 @@ def purge(now: datetime, *, days: float, result: str = "success") -> int:
     return total
 
 
-def _delete(ids: Iterable[int], statuses: Iterable[MessageStatus]) -> int:
-    # Looked at again, and locked: somebody may have queued one of them anew.
-    still = Message.objects.filter(pk__in=ids, status__in=statuses).order_by("pk")
+def _delete(ids: Iterable[int], statuses: Iterable[MessageStatus], old: datetime) -> int:
+    # Looked at again, and locked: somebody may have queued one of them anew, or its whole job.
+    ended = Q(job=None) | Q(job__in=MessageJob.objects.filter(finished_at__lt=old).values("pk"))
+    still = Message.objects.filter(ended, pk__in=ids, status__in=statuses).order_by("pk")
     rows = list(locked(still).values_list("pk", "job_id", "status"))
     _remember(Counter((job_id, status) for _, job_id, status in rows if job_id is not None))
     ids = [pk for pk, _, _ in rows]

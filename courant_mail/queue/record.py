@@ -18,6 +18,7 @@ from django.db import connections
 from django.db.models import F
 
 from ..addresses import redact, redact_all
+from ..causes import Cause, cause_of
 from ..choices import MessageStatus, Outcome, Scope
 from ..conf import Settings
 from ..models import Attempt, Message
@@ -96,7 +97,8 @@ def _record_others(
             in_doubt=settings.in_doubt["single" if message.job_id is None else "job"],
             jitter=random.random(),
         )
-        if not _apply(sender_id, message.id, decision, ending.relay):
+        cause = cause_of(result.outcome, decision.status, enhanced=result.enhanced, reply=result.reply)
+        if not _apply(sender_id, message.id, decision, cause, ending.relay):
             logger.warning("Message %s was not ours any more when its result came", message.id)
             continue
         done.note(message, decision.status)
@@ -114,11 +116,12 @@ def _record_others(
     Attempt.objects.bulk_create(attempts)
 
 
-def _apply(sender_id: int, message_id: int, decision: Decision, relay: str) -> bool:
+def _apply(sender_id: int, message_id: int, decision: Decision, cause: Cause | None, relay: str) -> bool:
     changes: dict[str, Any] = {
         "status": decision.status,
         "not_before": decision.not_before,
         "reply": decision.reason,
+        "cause": cause,
         "claimed_by": None,
     }
     if decision.counted:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db.models import F
 
+from ..causes import cause_of
 from ..choices import MessageStatus, Outcome
 from ..conf import Settings
 from ..models import Attempt, InFlight, Message, MessageJob, Sender
@@ -100,6 +101,7 @@ def _settle_doubtful(
             status=decision.status,
             not_before=decision.not_before,
             reply=decision.reason,
+            cause=cause_of(Outcome.IN_DOUBT, decision.status),
             claimed_by=None,
             attempts=F("attempts") + 1,
         )

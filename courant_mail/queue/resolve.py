@@ -23,7 +23,7 @@ def send_again(message_ids: Iterable[int]) -> int:
 
     def again(messages: QuerySet[Message]) -> int:
         jobs = set(messages.using(alias()).exclude(job=None).values_list("job", flat=True))
-        count = messages.update(status=MessageStatus.QUEUED, not_before=None, attempts=0)
+        count = messages.update(status=MessageStatus.QUEUED, cause=None, not_before=None, attempts=0)
         opened = MessageJob.objects.filter(pk__in=jobs, status=JobStatus.FINISHED)
         opened.update(status=JobStatus.SENDING, finished_at=None)
         return count
@@ -35,7 +35,7 @@ def count_as_sent(message_ids: Iterable[int]) -> int:
     """Take messages in doubt as sent, after a look at the relay's log. Returns how many there were."""
 
     def settle(messages: QuerySet[Message]) -> int:
-        return messages.update(status=MessageStatus.SENT)
+        return messages.update(status=MessageStatus.SENT, cause=None)
 
     return _each_batch(message_ids, (MessageStatus.IN_DOUBT,), settle)
 

@@ -42,7 +42,9 @@ def _retry_batch(now: datetime, everything: bool) -> int:
     )
     if not rows:
         return 0
-    Message.objects.filter(pk__in=[pk for pk, _ in rows]).update(status=MessageStatus.QUEUED, not_before=None)
+    Message.objects.filter(pk__in=[pk for pk, _ in rows]).update(
+        status=MessageStatus.QUEUED, cause=None, not_before=None
+    )
     jobs = Counter(job_id for _, job_id in rows if job_id is not None)
     add({job_id: {MessageStatus.DEFERRED: -count} for job_id, count in jobs.items()})
     notify()

@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from django.db import IntegrityError, transaction
 
 from ..addresses import canonical, redact
+from ..causes import Cause
 from ..models import Scope, Suppression
 from .database import alias, batches
 
 logger = logging.getLogger(__name__)
+
+#: the source of a suppression that the recipient has asked for, with the link of a mail
+UNSUBSCRIBED = "unsubscribe"
 
 
 def suppress(address: str, *, scope: Scope = Scope.BULK, reason: str = "", source: str = "") -> Suppression:
@@ -62,3 +66,8 @@ def explain(suppression: Suppression) -> str:
     """Why a message was suppressed, in words for its row."""
     words = f"suppressed for {suppression.get_scope_display()}"
     return f"{words}: {suppression.reason}" if suppression.reason else words
+
+
+def cause_of_suppression(suppression: Suppression) -> Cause:
+    """Why somebody on the list does not get a mail, in the words of the editors."""
+    return Cause.UNSUBSCRIBED if suppression.source == UNSUBSCRIBED else Cause.SUPPRESSED

@@ -26,5 +26,7 @@ class Command(MailCommand):
             self.say(options, f"{jobs} expanded, {recipients} {took}")
         if done.cancelled:
             self.say(options, f"{done.cancelled:,} messages of cancelled jobs cancelled")
+        if done.reopened:
+            self.say(options, f"{done.reopened:,} messages put back into the queue")
         if done.errors:
             raise CommandError("; ".join(f"job {job} is paused: {error}" for job, error in done.errors.items()))
