@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import InvalidAddress
 from ..sources import RecipientLike
@@ -14,8 +13,7 @@ from .plain import clean_name, plain_key, plain_value
 from .spelling import MAX_STORED, canonical, spellings
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """
     Someone who gets a mail.
 
@@ -26,7 +24,7 @@ class Recipient:
     address: str
     spelled: str | None = None
     name: str = ""
-    merge: Mapping[str, Any] = field(default_factory=dict)
+    merge: Mapping[str, Any] = {}
 
 
 def parse_recipient(given: RecipientLike) -> Recipient:
@@ -54,15 +52,26 @@ def taken_apart(given: Any) -> tuple[Any, str, dict[str, Any]]:
     """Address, name as given, and merge values of a recipient."""
     if isinstance(given, str):
         return *_name_and_address(given), {}
-    if isinstance(given, Mapping):
-        merge = {plain_key(k): plain_value(k, v) for k, v in given.items() if k not in ("email", "name")}
-        return given.get("email"), _name_text(given.get("name")), merge
+    if type(given) is dict or isinstance(given, Mapping):
+        merge = dict(given)
+        address, name = merge.pop("email", None), merge.pop("name", None)
+        if not _is_plain_text(merge):
+            merge = {plain_key(k): plain_value(k, v) for k, v in merge.items()}
+        return address, _name_text(name), merge
     if isinstance(given, (tuple, list)) and len(given) == 2:
         return given[1], _name_text(given[0]), {}
     raise InvalidAddress(
         'A recipient is an address, a pair (name, address) or a mapping with "email", '
         f"not {type(given).__name__} {given!r:.80}."
     )
+
+
+def _is_plain_text(merge: Mapping[Any, Any]) -> bool:
+    """The common case, recognised at once: nothing but printable text."""
+    for key, value in merge.items():
+        if type(key) is not str or type(value) is not str or not key.isprintable() or not value.isprintable():
+            return False
+    return True
 
 
 def _name_text(name: Any) -> str:

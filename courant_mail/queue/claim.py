@@ -1,9 +1,4 @@
-"""
-Claim messages for sending: a batch of one owner, in one short transaction.
-
-A claim looks at lanes: the single mails of a priority, and each job that is sending. It takes from the most urgent
-lanes first and goes round the jobs of equal priority, so that no job starves another.
-"""
+"""Claim messages for sending: a batch of one owner, in one short transaction, lane after lane (see `lanes`)."""
 
 from __future__ import annotations
 
@@ -14,9 +9,10 @@ from typing import Any
 from django.db import connections
 from django.db.models import Exists, OuterRef
 
-from ..models import Content, Message, MessageJob, MessageStatus, Priority, Suppression
+from ..models import Content, Message, MessageStatus, Suppression
 from .counters import add
-from .database import alias, exist, in_write_transaction, locked
+from .database import alias, in_write_transaction, locked
+from .lanes import Lane, Turn, waiting_lanes
 from .senders import lock_own
 from .suppress import blocks, cause_of_suppression, explain, suppressed_among
 
@@ -41,39 +37,11 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """What is served in turn: a job, or (without one) the single mails of a priority."""
-
-    priority: int
-    job_id: int | None
-    bulk: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """What a claim took, and how many messages it found suppressed."""
 
     messages: list[Claimed]
     suppressed: int = 0
-
-
-class Turn:
-    """Whose turn it is among the jobs of equal priority; kept by one sender over its claims."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def order(self, lanes: Sequence[Lane]) -> list[Lane]:
-        """Most urgent first; single mails before jobs; the jobs of one priority go round."""
-        return sorted(lanes, key=lambda lane: (lane.priority, lane.job_id is not None, *self._round(lane)))
-
-    def served(self, lane: Lane) -> None:
-        if lane.job_id is not None:
-            self._last = lane.job_id
-
-    def _round(self, lane: Lane) -> tuple[bool, int]:
-        number = lane.job_id or 0
-        return (number <= self._last, number)
 
 
 def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urgent_than: int | None = None) -> Claim:
@@ -88,7 +56,7 @@ def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urge
         lock_own(sender_id)
         taken: list[dict[str, Any]] = []
         suppressed = 0
-        for lane in turn.order(_lanes(relays, urgent_than)):
+        for lane in turn.order(waiting_lanes(relays, urgent_than)):
             rows = _rows(lane, limit - len(taken), relays)
             if rows:
                 turn.served(lane)
@@ -108,24 +76,19 @@ def claim(sender_id: int, limit: int, *, relays: Sequence[str], turn: Turn, urge
     return in_write_transaction(take)
 
 
-def waits(relays: Sequence[str]) -> bool:
-    """Whether anything could be claimed for these relays now."""
-    return bool(_lanes(relays, None))
+def waits(relays: Sequence[str], *, urgent_than: int | None = None) -> bool:
+    """Whether anything could be claimed for these relays now, or anything more urgent than that."""
+    return bool(waiting_lanes(relays, urgent_than))
+
+
+def held(sender_id: int) -> list[int]:
+    """The messages that this sender holds, as the database knows it."""
+    return list(Message.objects.using(alias()).held_by(sender_id).values_list("pk", flat=True))
 
 
 def give_back(sender_id: int, message_ids: Sequence[int]) -> None:
     """Back to the queue, untried."""
     Message.objects.held_by(sender_id).filter(pk__in=message_ids).update(status=MessageStatus.QUEUED, claimed_by=None)
-
-
-def _lanes(relays: Sequence[str], urgent_than: int | None) -> list[Lane]:
-    queued = Message.objects.using(alias()).queued()
-    single = exist(*(queued.filter(job=None, priority=priority, relay__in=relays) for priority in Priority))
-    jobs = MessageJob.objects.using(alias()).sending().filter(relay__in=relays)
-    waiting = jobs.filter(Exists(queued.filter(job=OuterRef("pk")))).values_list("priority", "pk", "bulk")
-    lanes = [Lane(priority, None, False) for priority, found in zip(Priority, single, strict=True) if found]
-    lanes += [Lane(priority, pk, bulk) for priority, pk, bulk in waiting]
-    return [lane for lane in lanes if urgent_than is None or lane.priority < urgent_than]
 
 
 def _rows(lane: Lane, limit: int, relays: Sequence[str]) -> list[dict[str, Any]]:

@@ -15,6 +15,9 @@ from ..models import Message, Sender
 
 T = TypeVar("T")
 
+#: parts the items of a list that travels as one text: no address and no JSON holds this control character
+SEPARATOR = "\x1f"
+
 #: PostgreSQL's SQLSTATE for serialisation failures and deadlocks; MySQL's number for a deadlock
 _TRANSIENT = {"40001", "40P01", 1213}
 _TRIES = 5
@@ -80,6 +83,19 @@ def exist(*querysets: models.QuerySet[Any]) -> list[bool]:
         return [bool(answer) for answer in cursor.fetchone()]
 
 
+def count_each(querysets: Iterable[models.QuerySet[Any]]) -> list[int]:
+    """How many rows each of the querysets has, which may be sliced: one query for all of them."""
+    connection = connections[alias()]
+    questions, params = [], []
+    for queryset in querysets:
+        sql, values = queryset.values("pk").query.get_compiler(connection=connection).as_sql()
+        questions.append(f"(SELECT COUNT(*) FROM ({sql}) counted)")
+        params += values
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(questions)}", params)
+        return [int(count) for count in cursor.fetchone()]
+
+
 def batches(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
     """The values in lists of at most `size`: SQLite and MySQL bound the number of parameters of a statement."""
     iterator = iter(values)
@@ -92,3 +108,13 @@ def _is_transient(error: OperationalError) -> bool:
     code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     number = cause.args[0] if cause is not None and cause.args else None
     return code in _TRANSIENT or number in _TRANSIENT
+
+
+def room_for_text() -> int | None:
+    """How many bytes one statement may carry, where the server sets such a limit (MariaDB and MySQL)."""
+    connection = connections[alias()]
+    if connection.vendor != "mysql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        return int(cursor.fetchone()[0]) - 64 * 1024

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connections
 from django.db.models import Q
 
-from ..addresses import parse_recipient, salvage
-from ..causes import Cause
-from ..exceptions import InvalidAddress
-from ..models import JobStatus, Message, MessageJob, MessageStatus
-from ..sources import RecipientLike
+from ..models import JobStatus, MessageJob
 from .counters import recount
-from .database import alias, in_write_transaction, locked
+from .database import in_write_transaction, locked
+from .insert import insert_rows
 from .readers import Page, read
+from .rows import row_of, unless_suppressed
 from .senders import lock_own
-from .suppress import blocks, cause_of_suppression, explain, suppressed_among
+from .suppress import suppressed_among
 from .wake import notify
 
 logger = logging.getLogger(__name__)
 
-PAGE = 1000
-#: merge values are meant for names and dates, not for articles
-_MERGE_CHARACTERS = 64 * 1024
+PAGE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +33,6 @@ class Slice:
     recipients: int
     finished: bool = False
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    recipient: str
-    spelled: str | None
-    merge: str | None
-    status: MessageStatus
-    reply: str
-    cause: Cause | None = None
 
 
 def take_job(sender_id: int, now: datetime) -> MessageJob | None:
@@ -104,59 +88,19 @@ def _held(job: MessageJob, sender_id: int) -> Any:
 
 def _store(job: MessageJob, sender_id: int, page: Page, consumed: int) -> bool:
     """One page of recipients and the cursor behind them, in one transaction. False when the job is no longer ours."""
-    rows = [_row(entry) for entry in page.entries]
+    rows = [row_of(entry) for entry in page.entries]
 
     def store() -> bool:
         if not _held(job, sender_id).update(cursor=page.cursor, consumed=consumed):
             return False
-        blocked = suppressed_among({row.recipient for row in rows})
-        _insert(job, [_suppressed(row, blocked.get(row.recipient), job.bulk) for row in rows])
+        blocked = suppressed_among([row.recipient for row in rows])
+        insert_rows(
+            job,
+            [unless_suppressed(row, blocked.get(row.recipient), bulk=job.bulk) for row in rows] if blocked else rows,
+        )
         return True
 
     return in_write_transaction(store)
-
-
-def _row(entry: RecipientLike) -> _Row:
-    try:
-        recipient = parse_recipient(entry)
-    except InvalidAddress as error:
-        return _Row(salvage(entry, error), None, None, MessageStatus.FAILED, str(error), Cause.NO_ADDRESS)
-    merge = json.dumps(recipient.merge, separators=(",", ":"), ensure_ascii=False) if recipient.merge else None
-    if merge and len(merge) > _MERGE_CHARACTERS:
-        reason = f"Merge values of {len(merge):,} characters are more than the {_MERGE_CHARACTERS:,} for one recipient."
-        return _Row(recipient.address, recipient.spelled, None, MessageStatus.FAILED, reason, Cause.NOT_RENDERED)
-    return _Row(recipient.address, recipient.spelled, merge, MessageStatus.QUEUED, "")
-
-
-def _suppressed(row: _Row, suppression: Any, bulk: bool) -> _Row:
-    if row.status == MessageStatus.QUEUED and blocks(suppression, bulk=bulk):
-        cause = cause_of_suppression(suppression)
-        return _Row(row.recipient, row.spelled, row.merge, MessageStatus.SUPPRESSED, explain(suppression), cause)
-    return row
-
-
-def _insert(job: MessageJob, rows: Sequence[_Row]) -> None:
-    """Insert what is not there yet. Three dialects of one statement, since this is the hot path of an expansion."""
-    if not rows:
-        return
-    connection = connections[alias()]
-    table = connection.ops.quote_name(Message._meta.db_table)
-    columns = "job_id, priority, relay, attempts, recipient, spelled, merge, status, reply, cause"
-    fixed = (job.pk, int(job.priority), job.relay, 0)
-    values = [(row.recipient, row.spelled, row.merge, int(row.status), row.reply, row.cause) for row in rows]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                f"INSERT INTO {table} ({columns}) SELECT %s, %s, %s, %s, r, s, m::jsonb, t, e, c FROM unnest("
-                "%s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::smallint[]) "
-                "AS page(r, s, m, t, e, c) "
-                "ON CONFLICT (job_id, recipient) DO NOTHING",
-                [*fixed, *(list(column) for column in zip(*values, strict=True))],
-            )
-            return
-        verb = "INSERT IGNORE" if connection.vendor == "mysql" else "INSERT OR IGNORE"
-        marks = ", ".join(["%s"] * 10)
-        cursor.executemany(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [(*fixed, *row) for row in values])
 
 
 def _source_failed(job: MessageJob, sender_id: int, error: Exception) -> Slice:

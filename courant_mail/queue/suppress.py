@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from ..addresses import canonical, redact
 from ..causes import Cause
 from ..models import Scope, Suppression
-from .database import alias, batches
+from .database import SEPARATOR, alias, batches
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +51,29 @@ def lift(address: str) -> bool:
     return bool(deleted)
 
 
-def suppressed_among(addresses: Iterable[str]) -> dict[str, Suppression]:
+def suppressed_among(addresses: Collection[str]) -> dict[str, Suppression]:
     """Those of the addresses (in canonical spelling) that are suppressed in any scope."""
+    known = _known_among(addresses) if addresses else []
     found: dict[str, Suppression] = {}
-    for batch in batches(addresses):
+    for batch in batches(known):
         found.update((row.address, row) for row in Suppression.objects.using(alias()).filter(address__in=batch))
     return found
+
+
+def _known_among(addresses: Collection[str]) -> list[str]:
+    """Raw SQL: few of thousands are suppressed, and the ORM spends more on the thousands than the database does."""
+    connection = connections[alias()]
+    table = connection.ops.quote_name(Suppression._meta.db_table)
+    params: list[Any]
+    if connection.vendor == "postgresql":
+        listed, params = "= ANY(string_to_array(%s::text, %s::text))", [SEPARATOR.join(addresses), SEPARATOR]
+    elif connection.vendor == "sqlite":
+        listed, params = "IN (SELECT value FROM json_each(%s))", [json.dumps(list(addresses))]
+    else:
+        listed, params = f"IN ({', '.join(['%s'] * len(addresses))})", list(addresses)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT address FROM {table} WHERE address {listed}", params)
+        return [address for (address,) in cursor.fetchall()]
 
 
 def blocks(suppression: Suppression | None, *, bulk: bool) -> bool:

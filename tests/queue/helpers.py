@@ -10,8 +10,9 @@ from courant_mail.conf import get_settings
 from courant_mail.deliver.outcomes import Result
 from courant_mail.models import Content, InFlight, Message, MessageJob, Sender
 from courant_mail.queue import senders
-from courant_mail.queue.claim import Claim, Turn, claim
+from courant_mail.queue.claim import Claim, claim
 from courant_mail.queue.endings import Ending
+from courant_mail.queue.lanes import Turn
 from courant_mail.queue.record import Recorded, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -6,7 +6,8 @@ from django.test import TestCase
 
 from courant_mail.choices import JobStatus, MessageStatus, Priority, Scope
 from courant_mail.models import Message, MessageJob
-from courant_mail.queue.claim import Turn, give_back
+from courant_mail.queue.claim import give_back
+from courant_mail.queue.lanes import Turn
 from courant_mail.queue.suppress import suppress
 
 from .helpers import claim_all, make_job, make_messages, make_sender, make_single, statuses

@@ -143,7 +143,7 @@ class SourceTests(TestCase):
         sources.register("odd")(lambda: [{"email": f"r{n}@example.org"} | values for n, values in enumerate(rows)])
         waiting_job(source="odd")
         run(page=10)
-        self.assertEqual([row.status for row in Message.objects.order_by("pk")], [5, 5, 1])
+        self.assertEqual([row.status for row in Message.objects.order_by("recipient")], [5, 5, 1])
         stored = {"nul": "ab", "half": "\ufffd", "nan": "nan", "smile": "\U0001f600", "text": "back\\u0000slash"}
         self.assertEqual(Message.objects.get(status=MessageStatus.QUEUED).merge, stored)
 
