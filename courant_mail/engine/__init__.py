@@ -6,7 +6,8 @@ One coordinator, the calling thread, does all the work with the database; one th
 renders and talks to the relay. Before a courier may send a final dot, the coordinator has committed that it is about
 to: so the database always knows which messages may be in doubt.
 
-Read in the order `expansion`, `sending`, `coordinator`, `outlet`, `rendering`, `daemon`.
+Read in the order `expansion`, `sending`, `coordinator`, `outlet`, `rendering`, `specimen`, `daemon`;
+`dry_run` and `rehearsal` do the same for a job that is only tried.
 """
 
 from .daemon import run_forever

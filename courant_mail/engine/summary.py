@@ -5,6 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..queue.expand import Slice
+from .dry_run import Step
+
+
+@dataclass(slots=True)
+class DryRunSummary:
+    """The dry runs that were made beside: how many, recipients looked at, and by job id why there is none."""
+
+    jobs: int = 0
+    recipients: int = 0
+    seconds: float = 0.0
+    errors: dict[int, str] = field(default_factory=dict)
+
+    def add(self, step: Step) -> None:
+        self.jobs += step.finished
+        self.recipients += step.recipients
+        if step.error:
+            self.errors[step.job_id] = step.error
 
 
 @dataclass(slots=True)
@@ -20,6 +37,7 @@ class ExpandSummary:
     reopened: int = 0
     seconds: float = 0.0
     errors: dict[int, str] = field(default_factory=dict)
+    dry_runs: DryRunSummary = field(default_factory=DryRunSummary)
 
     def add(self, step: Slice) -> None:
         self.jobs += step.finished

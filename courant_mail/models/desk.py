@@ -29,6 +29,12 @@ class JobMinute(models.Model):
         return f"{self.job_id} at {self.minute:%Y-%m-%d %H:%M}: {self.sent}"
 
 
+class DryRunQuerySet(models.QuerySet["DryRun"]):
+    def free(self) -> DryRunQuerySet:
+        """Those that wait for somebody to make them, also those whose maker has died or was ended."""
+        return self.filter(state__in=[DryRunState.WANTED, DryRunState.RUNNING], claimed_by=None)
+
+
 class DryRun(models.Model):
     """The last dry run of a job: everything that sending does, but for the sending."""
 
@@ -44,6 +50,8 @@ class DryRun(models.Model):
     done = models.BigIntegerField(default=0, help_text=_("How many recipients were looked at."))
     report = models.JSONField(null=True)
     error = models.TextField(_("reason"), blank=True)
+
+    objects = DryRunQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dry run")

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Exists, Min, OuterRef
 from django.db.models.functions import Coalesce
 
-from ..models import Content, JobStatus, Message, MessageJob, MessageStatus, Sender
+from ..models import Content, DryRun, JobStatus, Message, MessageJob, MessageStatus, Sender
 from .database import alias, exist
 from .relay_state import states
 
@@ -24,16 +24,17 @@ class Agenda:
     settle: bool
     send: bool
     retry: bool
+    dry_run: bool
 
     def __bool__(self) -> bool:
-        return self.rescue or self.expand or self.settle or self.send or self.retry
+        return self.rescue or self.expand or self.settle or self.send or self.retry or self.dry_run
 
 
 def look(now: datetime) -> Agenda:
     """What waits to be done, with one cheap query."""
     messages = Message.objects.using(alias())
     jobs = MessageJob.objects.using(alias())
-    dead, expandable, unsettled, reopened, singles, sending, due = exist(
+    dead, expandable, unsettled, reopened, singles, sending, due, dry_run = exist(
         Sender.objects.using(alias()).expired(now),
         jobs.expandable(now),
         jobs.unsettled(),
@@ -41,8 +42,16 @@ def look(now: datetime) -> Agenda:
         messages.queued().filter(job=None),
         jobs.sending(),
         messages.due(now),
+        DryRun.objects.using(alias()).free(),
     )
-    return Agenda(rescue=dead, expand=expandable, settle=unsettled or reopened, send=singles or sending, retry=due)
+    return Agenda(
+        rescue=dead,
+        expand=expandable,
+        settle=unsettled or reopened,
+        send=singles or sending,
+        retry=due,
+        dry_run=dry_run,
+    )
 
 
 def status(now: datetime, relays: Iterable[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..causes import cause_of
 from ..choices import MessageStatus, Outcome
 from ..conf import Settings
 from ..models import Attempt, InFlight, Message, MessageJob, Sender
+from . import dry_run
 from .attempts import first_tries
 from .counters import recount
 from .database import alias, batches, in_write_transaction, locked
@@ -70,6 +71,7 @@ def _rescue(sender_id: int, now: datetime, settings: Settings) -> tuple[int, int
             held.filter(pk__in=batch).update(status=MessageStatus.QUEUED, claimed_by=None) for batch in batches(mine)
         )
         MessageJob.objects.filter(claimed_by=sender_id).update(claimed_by=None)
+        dry_run.release(sender_id)
         retire(sender_id)
         logger.warning("%s is dead: %s messages back to the queue, %s in doubt", sender, returned, len(doubtful))
         return len(doubtful), returned, jobs

@@ -11,7 +11,7 @@ from courant_mail.queue.relay_state import pause
 
 from .helpers import NOW, kill, later, make_job, make_messages, make_sender, make_single
 
-IDLE = {"rescue": False, "expand": False, "settle": False, "send": False, "retry": False}
+IDLE = {"rescue": False, "expand": False, "settle": False, "send": False, "retry": False, "dry_run": False}
 
 
 class LookTests(TestCase):

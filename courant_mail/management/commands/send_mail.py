@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
-from ... import engine
 from ...models import Message
+from ...queue import agenda
 from ..base import MailCommand, rate, stop_on_signals
 
 
@@ -25,6 +26,11 @@ class Command(MailCommand):
         limit, connections = options["limit"], options["connections"]
         if min(limit or 1, connections or 1) < 1 or limit == 0 or connections == 0:
             raise CommandError("--limit and --connections must be above 0.")
+
+        todo = agenda.look(timezone.now())
+        if not (todo.send or todo.rescue):
+            return  # most runs from cron: they do not even load the engine
+        from ... import engine
 
         def total() -> int:
             queued = Message.objects.queued().count()
