@@ -22,14 +22,15 @@ made := $(VENV)/.made
 example := $(VENV)/.example-django-$(DJANGO)
 test := $(VENV)/.test-django-$(DJANGO)
 dev := $(VENV)/.dev-django-$(DJANGO)
+bench := $(VENV)/.bench-django-$(DJANGO)
 start = rm -f $(filter-out %-django-$(DJANGO),$(wildcard $(VENV)/.*-django-*))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test bench coverage lint format types contracts migrations docs wheel clean
+.PHONY: help demo run test torture bench coverage lint format types contracts migrations messages messages-check docs docs-screenshots wheel clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 demo: $(example) ## the whole circle once, for real: 5,000 subscribers, a newsletter, a password reset that overtakes it
 	$(py) example_project/demo.py $(ARGS)
@@ -40,9 +41,12 @@ run: $(example) ## the example newspaper in your browser, with an editor's accou
 test: $(test) ## the tests, on SQLite and on PostgreSQL and MariaDB where a server answers
 	$(py) runtests.py $(ARGS)
 
-bench: $(test) ## how many messages a second leave, on PostgreSQL and on SQLite
-	$(py) benchmarks/send.py --database postgresql $(ARGS)
-	$(py) benchmarks/send.py --database sqlite $(ARGS)
+torture: $(test) ## senders killed, frozen and ended at random moments, on every database: three minutes (ARGS="--seconds 60")
+	$(py) -m torture $(ARGS)
+
+bench: ## this project beside its peers and its targets, in one table: 20 minutes (ARGS=--quick: 3), an environment of its own
+	@$(MAKE) --no-print-directory VENV=.venv-bench .venv-bench/.bench-django-$(DJANGO)
+	.venv-bench/bin/python benchmarks/run.py $(ARGS)
 
 coverage: $(test) ## the tests, and what they left untouched on all databases together
 	rm -rf .cache/coverage
@@ -69,8 +73,17 @@ migrations: $(test) ## no model differs from its migrations
 	$(py) -W error::DeprecationWarning -m django makemigrations --check --dry-run --settings tests.settings
 	$(py) example_project/manage.py makemigrations --check --dry-run
 
+messages: $(test) ## the texts of the source into the catalogues of courant_mail/locale, and these compiled (GNU gettext)
+	$(py) .ci/messages.py
+
+messages-check: $(test) ## every text is translated, and the catalogues are compiled as they stand (GNU gettext)
+	$(py) .ci/messages.py --check
+
 docs: $(dev) ## the documentation, in docs/_build/html; warnings are errors
 	$(sphinx)
+
+docs-screenshots: $(test) ## the pictures in docs/images, taken again of the example newspaper
+	$(py) -m tests.browser.screenshots docs/images
 
 wheel: $(made) ## build the wheel into dist/ and check what it holds
 	rm -rf build dist
@@ -104,6 +117,14 @@ $(test): $(made) setup.cfg
 	@echo "Installing what the tests need (Django $(DJANGO))"
 	@$(start)
 	@$(pip) -e ".[postgresql,test]" "Django==$(DJANGO).*"
+	@$(pip) -e ".[mysql]" >$(VENV)/mysqlclient.log 2>&1 || { \
+		echo "mysqlclient cannot be built here (see $(VENV)/mysqlclient.log): PyMySQL is used instead"; $(pip) "PyMySQL>=1.1"; }
+	@touch $@
+
+$(bench): $(made) setup.cfg benchmarks/requirements.txt
+	@echo "Installing who is compared (Django $(DJANGO))"
+	@$(start)
+	@$(pip) -e ".[postgresql]" -r benchmarks/requirements.txt "Django==$(DJANGO).*"
 	@$(pip) -e ".[mysql]" >$(VENV)/mysqlclient.log 2>&1 || { \
 		echo "mysqlclient cannot be built here (see $(VENV)/mysqlclient.log): PyMySQL is used instead"; $(pip) "PyMySQL>=1.1"; }
 	@touch $@
