@@ -47,31 +47,42 @@ BY_STATUS: dict[MessageStatus, Cause] = {
 # RFC 3463: the class (4 or 5) says whether trying again helps, the rest says what is wrong.
 _BY_DETAIL = {
     "1.2": Cause.UNKNOWN_DOMAIN,
-    "1.10": Cause.UNKNOWN_DOMAIN,  # RFC 7505: a null MX
+    "1.10": Cause.UNKNOWN_DOMAIN,  # RFC 7505: a null MX; Microsoft means an unknown address by it, see below
     "2.1": Cause.UNKNOWN_ADDRESS,  # disabled, not accepting messages
     "2.2": Cause.MAILBOX_FULL,
     "2.3": Cause.TOO_LARGE,
     "3.4": Cause.TOO_LARGE,
     "4.4": Cause.UNKNOWN_DOMAIN,  # no route, no MX
+    "4.310": Cause.UNKNOWN_DOMAIN,  # Microsoft: the domain is not in the DNS
 }
 _BY_SUBJECT = {"1": Cause.UNKNOWN_ADDRESS, "7": Cause.BLOCKED}
 
-# Where a server gives no enhanced code, the usual words of the large ones.
+# Words that say more than the code beside them, which is the same for many things.
+_RATHER_BY_WORDS = (
+    (
+        # Exchange Online with 5.1.10 and 5.4.1, qmail with 5.7.17
+        r"recipient ?not ?found|recipient address rejected: access denied|no mailbox here by that name",
+        Cause.UNKNOWN_ADDRESS,
+    ),
+    (r"sender verif(y|ication) failed|sender address rejected", Cause.SENDER_REFUSED),
+    # With 5.7.1: our own relay does not know us, or the domain's MX does not know the domain.
+    (r"relay access denied|relaying denied|relay not permitted|unable to relay", Cause.REFUSED),
+)
+
+# Where a server gives no code that tells anything, the usual words of the large ones.
 _BY_WORDS = (
     (
-        re.compile(r"over ?quota|mailbox.{0,20}full|quota exceeded|insufficient storage", re.IGNORECASE),
+        r"over ?quota|mailbox.{0,20}full|(?<!sending )quota exceeded|insufficient storage|exceeded storage",
         Cause.MAILBOX_FULL,
     ),
     (
-        re.compile(
-            r"(user|recipient|address|mailbox|account)\b.{0,40}(unknown|not found|not exist|invalid|disabled|"
-            r"unavailable)|(no such|unknown|invalid|nonexistent) (user|recipient|address|mailbox|account)",
-            re.IGNORECASE,
-        ),
+        r"(user|recipient|address|mailbox|account)\b.{0,40}(unknown|not found|not exist|invalid|disabled|unavailable)|"
+        r"(no such|unknown|invalid|nonexistent) (user|recipient|address|mailbox|account)|unrouteable address|"
+        r"doesn.t have an? .{0,40}account",
         Cause.UNKNOWN_ADDRESS,
     ),
-    (re.compile(r"spam|black.?list|block.?list|blocked|reputation|policy|dmarc|\bspf\b", re.IGNORECASE), Cause.BLOCKED),
-    (re.compile(r"too (large|big)|size limit|exceeds.{0,20}size", re.IGNORECASE), Cause.TOO_LARGE),
+    (r"spam|black.?list|block.?list|blocked|reputation|policy|dmarc|\bspf\b", Cause.BLOCKED),
+    (r"too (large|big)|size limit|exceeds.{0,20}size|size exceeds", Cause.TOO_LARGE),
 )
 
 
@@ -102,7 +113,13 @@ def cause_of(outcome: Outcome, status: MessageStatus, *, enhanced: str = "", rep
 
 
 def _of_reply(enhanced: str, reply: str) -> Cause | None:
-    if enhanced:
-        _class, subject, detail = enhanced.split(".")
-        return _BY_DETAIL.get(f"{subject}.{detail}") or _BY_SUBJECT.get(subject)
-    return next((cause for pattern, cause in _BY_WORDS if pattern.search(reply)), None)
+    return _of_words(_RATHER_BY_WORDS, reply) or _of_code(enhanced) or _of_words(_BY_WORDS, reply)
+
+
+def _of_code(enhanced: str) -> Cause | None:
+    _class, subject, detail = (enhanced or "0.0.0").split(".")
+    return _BY_DETAIL.get(f"{subject}.{detail}") or _BY_SUBJECT.get(subject)
+
+
+def _of_words(table: tuple[tuple[str, Cause], ...], reply: str) -> Cause | None:
+    return next((cause for pattern, cause in table if re.search(pattern, reply, re.IGNORECASE)), None)

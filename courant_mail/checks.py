@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
@@ -88,6 +89,33 @@ def check_https(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="courant_mail.W004",
         )
     ]
+
+
+@register(Tags.admin)
+def check_object_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E008: the action "Send email update" leads to the pages of jobs, so its admin site needs them."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    from django.contrib.admin.sites import all_sites
+
+    from .admin import MessageJobAdmin, ObjectMailAdminMixin
+
+    found: list[CheckMessage] = []
+    for site in all_sites:
+        admins = list(site._registry.values())
+        if any(isinstance(model_admin, MessageJobAdmin) for model_admin in admins):
+            continue
+        found += [
+            Error(
+                f"{type(model_admin).__name__} sends mail, and its admin site {site.name!r} has no pages for mail.",
+                hint="Register MessageJob there: site.register(MessageJob, courant_mail.admin.MessageJobAdmin).",
+                obj=type(model_admin),
+                id="courant_mail.E008",
+            )
+            for model_admin in admins
+            if isinstance(model_admin, ObjectMailAdminMixin)
+        ]
+    return found
 
 
 def _settings_or_none() -> Settings | None:

@@ -15,6 +15,10 @@ class InvalidAddress(InvalidMail):
     """The text is not an e-mail address. Drop the recipient or mend the address."""
 
 
+class InvalidFile(CourantMailError, ValueError):
+    """The uploaded file is not what it should be. The text is for the person who uploaded it, and names the fix."""
+
+
 class ImproperlyConfiguredMail(CourantMailError):
     """A setting is wrong. The text names the setting and its fix; `manage.py check` says the same."""
 
@@ -25,6 +29,10 @@ class UnknownSource(CourantMailError, LookupError):
 
 class WrongState(CourantMailError):
     """The job or message is in a state that does not allow this. Nothing was changed."""
+
+
+class WordsChanged(WrongState):
+    """The words or the audience of a draft are not those that were looked at. Look again, then decide."""
 
 
 class ClaimLost(CourantMailError):

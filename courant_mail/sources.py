@@ -46,7 +46,7 @@ def register(name: str, *, count: Callable[..., int] | None = None) -> Callable[
     recipients. A queryset is read in pages by primary key, so that an interrupted expansion goes on where it
     stopped; any other iterable is read again from its start, and who is queued already is not queued twice.
 
-    `count` takes the same arguments and returns how many recipients there will be, for the confirmation page; a
+    `count` takes the same arguments and returns how many recipients there will be, for the page before sending; a
     queryset is counted by itself.
 
     Raises ValueError when another function already has the name.

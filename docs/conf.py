@@ -15,3 +15,5 @@ nitpicky = True
 html_theme = "furo"
 html_title = "courant_mail"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["screenshots.css"]

@@ -39,6 +39,14 @@ class DeskAdmin(ListAdmin):
         """What the page of a stored job shows beside its fields."""
         return {"job": job, "may_send": self.has_send_permission(request)}
 
+    def acts_context(self, request: HttpRequest, job: MessageJob) -> dict[str, Any]:
+        """What the template of the acts needs, when it is shown anew because the state of the job has changed."""
+        return {"job": job}
+
+    def dry_run_context(self, request: HttpRequest, job: MessageJob) -> dict[str, Any]:
+        """What the template of the dry run needs, while it is being made."""
+        return {"job": job}
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -55,11 +63,16 @@ class DeskAdmin(ListAdmin):
         """Whether the user may pause and cancel: whoever may write or send."""
         return self.has_send_permission(request) or self.has_change_permission(request, job)
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """With the permission to view jobs, and for a sender the jobs that this sender has made."""
+        if super().has_view_permission(request, obj):
+            return True
+        own = isinstance(obj, MessageJob) and obj.created_by == request.user.get_username()
+        return own and self.has_send_permission(request)
+
     def has_look_permission(self, request: HttpRequest, job: MessageJob) -> bool:
         """Whether the user may see this job: with the permission to view jobs, or a sender who has made it."""
-        return self.has_view_or_change_permission(request, job) or (
-            self.has_send_permission(request) and job.created_by == request.user.get_username()
-        )
+        return self.has_view_or_change_permission(request, job)
 
     def job_or_404(self, request: HttpRequest, object_id: str) -> MessageJob:
         """The job of a page of the desk. Raises Http404, and PermissionDenied for whoever may not see it."""

@@ -22,22 +22,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound
-from django.urls import NoReverseMatch, path, reverse
-from django.utils.html import format_html
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..addresses import redact_all
 from ..exceptions import CourantMailError
 from ..models import MessageJob
-from .confirm import Candidate, confirmation_page, confirmed_key
+from ..queue.database import alias
+from ..queue.drafts import draft_key, drafts_with
 from .desk import SEND_PERMISSION
 from .object_words import ObjectMail
-from .preview import preview_response
+from .send_page import MOST, send_url
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -50,13 +48,27 @@ logger = logging.getLogger(__name__)
 
 ACTION = "send_object_mail"
 
+_NO_PAGES = gettext_lazy(
+    "This admin site has no pages for mail: register MessageJob with courant_mail.admin.MessageJobAdmin."
+)
+
+
+class _CannotBeMadeError(Exception):
+    """The mail about `obj` cannot be made."""
+
+    def __init__(self, obj: models.Model, reason: CourantMailError) -> None:
+        super().__init__(str(reason))
+        self.obj = obj
+        self.reason = reason
+
 
 class ObjectMailAdminMixin(_ModelAdmin):
     """
     Adds the action "Send email update" to a ModelAdmin, for users with the permission `courant_mail.send_messagejob`.
 
-    Set `object_mail`. The action shows what would go out to how many; only the button on that page queues it, one
-    job per object, and once even if it is pressed twice.
+    Set `object_mail`. The action writes a draft for each object and leads to the page that shows the drafts; only the
+    button there sends them, each once even if it is pressed twice. Run again, the action writes the same drafts anew
+    until they are sent. The admin site needs the pages of jobs: the system check E008 says where it has none.
     """
 
     object_mail: type[ObjectMail]
@@ -70,86 +82,51 @@ class ObjectMailAdminMixin(_ModelAdmin):
             self.actions = [*self.actions, ACTION]
 
     def has_send_mail_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may send mass mail."""
+        """Whether the user gets the action. The page that it leads to asks for the permission by itself."""
         return request.user.has_perm(SEND_PERMISSION)
-
-    def get_urls(self) -> list[Any]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}_mail_preview"
-        view = self.admin_site.admin_view(self.mail_preview)
-        return [path("<path:object_id>/mail-preview/", view, name=name), *super().get_urls()]
-
-    def mail_preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The HTML part of the mail about one object, for the frame of the confirmation page."""
-        obj = self.get_object(request, unquote(object_id))
-        if not self.has_send_mail_permission(request) or not self.has_view_permission(request, obj):
-            raise PermissionDenied
-        if obj is None:
-            return HttpResponseNotFound()
-        try:
-            return preview_response(self.object_mail(obj).preview().html)
-        except CourantMailError as error:
-            return HttpResponse(str(error), content_type="text/plain; charset=utf-8", status=422)
 
     @admin.action(description=gettext_lazy("Send email update"), permissions=["send_mail"])
     def send_object_mail(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponseBase | None:
-        """The action: shows the confirmation page, and queues when its button was pressed."""
-        objects = list(queryset[: self.object_mail_limit + 1])
-        if len(objects) > self.object_mail_limit:
-            text = _("Choose at most %(limit)d at a time; each is a mail of its own.")
-            self.message_user(request, text % {"limit": self.object_mail_limit}, messages.ERROR)
+        """The action: writes the drafts, and leads to the page before sending."""
+        limit = min(self.object_mail_limit, MOST)
+        objects = list(queryset[: limit + 1])
+        if len(objects) > limit:
+            text = _("Choose at most %(limit)d at a time; each is a mail of its own.") % {"limit": limit}
+            self.message_user(request, text, messages.ERROR)
             return None
-        key = confirmed_key(request)
-        if key is None:
-            return self._confirm_mails(request, objects)
-        for obj in objects:
-            self._queue_mail(request, obj, key)
-        return None
-
-    def _confirm_mails(self, request: HttpRequest, objects: Sequence[models.Model]) -> HttpResponseBase | None:
-        candidates = [found for obj in objects if (found := self._candidate(request, obj))]
-        if len(candidates) < len(objects):
-            return None
-        return confirmation_page(request, self, candidates, title=_("Send email update"), action=ACTION)
-
-    def _candidate(self, request: HttpRequest, obj: models.Model) -> Candidate | None:
-        mail = self.object_mail(obj)
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_mail_preview"
         try:
-            return Candidate(
-                object=obj,
-                preview=mail.preview(),
-                preview_url=reverse(name, args=[obj.pk], current_app=self.admin_site.name),
-                recipients=mail.estimate(),
-            )
-        except CourantMailError as error:
-            self._complain(request, obj, error)
-            return None
-
-    def _queue_mail(self, request: HttpRequest, obj: models.Model, key: str) -> None:
-        key = f"{key}:{self.opts.label_lower}:{obj.pk}"
-        again = MessageJob.objects.filter(key=key).exists()
-        try:
-            job = self.object_mail(obj).queue(created_by=request.user.get_username(), key=key)
-        except CourantMailError as error:
-            self._complain(request, obj, error)
-            return
-        if not again:
-            self.log_change(request, obj, _("Queued the mail as job %(number)d.") % {"number": job.pk})
-        self.message_user(request, self._queued(request, obj, job), messages.SUCCESS)
-
-    def _complain(self, request: HttpRequest, obj: models.Model, error: CourantMailError) -> None:
-        told = redact_all(str(error))
-        logger.warning("The mail about %s %s cannot be made: %s", self.opts.label_lower, obj.pk, told)
-        text = _("The mail about “%(object)s” cannot be made: %(reason)s")
-        self.message_user(request, text % {"object": obj, "reason": error}, messages.ERROR)
-
-    def _queued(self, request: HttpRequest, obj: models.Model, job: MessageJob) -> str:
-        """What the editor reads afterwards, with a link to the job where the admin shows jobs."""
-        text = format_html(_("The mail about “{}” is queued."), obj)
-        if not request.user.has_perm("courant_mail.view_messagejob"):
-            return text
-        try:
-            url = reverse("admin:courant_mail_messagejob_change", args=[job.pk], current_app=self.admin_site.name)
+            send_url(self.admin_site, [])
+            drafts = self._write(request, objects)
         except NoReverseMatch:
-            return text
-        return format_html('{} <a href="{}">{}</a>', text, url, _("See how far it is"))
+            self.message_user(request, _NO_PAGES, messages.ERROR)
+            return None
+        except _CannotBeMadeError as error:
+            self._complain(request, error)
+            return None
+        address = send_url(self.admin_site, [draft.pk for draft in drafts], back=request.get_full_path())
+        return HttpResponseRedirect(address)
+
+    def _write(self, request: HttpRequest, objects: Sequence[models.Model]) -> list[MessageJob]:
+        """The drafts about all of the objects; none where one of them cannot be made."""
+        keys = {obj.pk: draft_key(self.opts.label_lower, obj.pk, request.user.pk) for obj in objects}
+        earlier = drafts_with(keys.values())
+        found = []
+        with transaction.atomic(using=alias()):
+            for obj in objects:
+                mail = self.object_mail(obj)
+                try:
+                    draft = mail.draft(created_by=request.user.get_username(), key=keys[obj.pk])
+                except CourantMailError as error:
+                    raise _CannotBeMadeError(obj, error) from error
+                found.append(draft)
+        for obj, draft in zip(objects, found, strict=True):
+            if draft.key not in earlier:
+                self.log_addition(request, draft, _("Written about “%(object)s”.") % {"object": obj})
+                self.log_change(request, obj, _("Wrote mail %(number)d about it.") % {"number": draft.pk})
+        return found
+
+    def _complain(self, request: HttpRequest, error: _CannotBeMadeError) -> None:
+        told = redact_all(str(error.reason))
+        logger.warning("The mail about %s %s cannot be made: %s", self.opts.label_lower, error.obj.pk, told)
+        text = _("The mail about “%(object)s” cannot be made: %(reason)s")
+        self.message_user(request, text % {"object": error.obj, "reason": error.reason}, messages.ERROR)

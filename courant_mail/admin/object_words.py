@@ -13,13 +13,13 @@ from django.template.loader import get_template
 from django.utils import timezone, translation
 
 from .. import sources
-from ..api import queue_job
-from ..choices import Priority
+from ..choices import JobStatus, Priority
 from ..compose.letter import AttachedFile, Words
 from ..compose.preview import Preview
 from ..conf import get_settings
 from ..exceptions import InvalidMail
 from ..models import MessageJob
+from ..queue.enqueue import enqueue_job
 from ..sources import RecipientLike
 from .placeholders import Placeholders
 from .preview import preview_for
@@ -57,7 +57,7 @@ class ObjectMail:
     bulk: bool = True
     #: merge value → what stands in its place for recipients who have none
     merge_defaults: Mapping[str, str] = {}
-    #: who gets the mail that the confirmation page shows
+    #: who gets the mail that `preview` shows
     example: RecipientLike = {"email": "reader@example.org"}
     #: a language code; that of the site where it is None
     language: str | None = None
@@ -116,6 +116,14 @@ class ObjectMail:
         """About how many people would get it; None where only reading them all could tell. Raises UnknownSource."""
         return sources.estimate(self.source, self.get_source_params())
 
+    def draft(self, *, created_by: str, key: str) -> MessageJob:
+        """
+        Store the mail as a draft, in the place of an earlier draft with this key. It is sent from the admin.
+
+        Raises what `queue` raises.
+        """
+        return enqueue_job(**self._job(created_by=created_by, key=key), status=JobStatus.DRAFT)
+
     def queue(
         self, *, created_by: str = "", key: str | None = None, scheduled_at: datetime | None = None
     ) -> MessageJob:
@@ -124,24 +132,26 @@ class ObjectMail:
 
         Raises what `courant_mail.api.queue_job` raises.
         """
+        return enqueue_job(**self._job(created_by=created_by, key=key), scheduled_at=scheduled_at)
+
+    def _job(self, *, created_by: str, key: str | None) -> dict[str, Any]:
         words = self.words()
-        return queue_job(
-            subject=words.subject,
-            text=words.text,
-            html=words.html,
-            from_email=words.from_email,
-            reply_to=words.reply_to,
-            headers=words.headers,
-            attachments=words.attachments,
-            source=self.source,
-            source_params=self.get_source_params(),
-            priority=self.priority,
-            relay=self.relay,
-            bulk=self.bulk,
-            scheduled_at=scheduled_at,
-            created_by=created_by,
-            key=key,
-        )
+        return {
+            "subject": words.subject,
+            "text": words.text,
+            "html": words.html,
+            "from_email": words.from_email,
+            "reply_to": words.reply_to,
+            "headers": words.headers,
+            "attachments": words.attachments,
+            "source": self.source,
+            "source_params": self.get_source_params(),
+            "priority": Priority.parse(self.priority),
+            "relay": self.relay,
+            "bulk": self.bulk,
+            "created_by": created_by,
+            "key": key,
+        }
 
     def _subject(self, context: dict[str, Any]) -> str:
         if self.subject_template:

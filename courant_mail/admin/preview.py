@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -12,8 +14,26 @@ from ..conf import get_settings
 from ..links import unsubscribe_pattern
 from ..sources import RecipientLike
 
-#: The mail is shown as it is, so it must be able to do nothing: no scripts, no forms, no navigation of the admin.
-_CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'; img-src * data:; style-src 'unsafe-inline'"
+#: The mail is shown as it is, so it must be able to do nothing: no scripts, no forms, no navigation of the admin. In
+#: its sandbox it belongs to no site, so cookies of no site go with what it loads, and no page of the admin is its own.
+_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"
+#: What has a place of its own in the mail is always shown. Pictures from the web are not, as in a careful mail
+#: program: whoever serves them would learn who looks at the mail, and when; and since it is the mail of one recipient,
+#: a picture that counts readers would count this one.
+_OWN_PICTURES = "data:"
+#: Asked for, they are loaded where they are encrypted, so nothing of a router or a printer in the editor's own
+#: network, and from the site's own address.
+_ALL_PICTURES = "data: https:"
+
+_HEADERS = {
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",
+    "Referrer-Policy": "no-referrer",
+    # Whatever the site's own policy for its cookies: none go with the pictures.
+    "Cross-Origin-Embedder-Policy": "credentialless",
+    "Cache-Control": "no-store, private",
+}
 
 
 def preview_for(words: Words, example: RecipientLike) -> Preview:
@@ -37,16 +57,31 @@ def preview_for(words: Words, example: RecipientLike) -> Preview:
     return preview(letter.render(to))
 
 
-def preview_response(html: str) -> HttpResponse:
-    """The HTML of a mail for a sandboxed frame of the admin."""
+def preview_response(html: str, *, pictures: bool = False) -> HttpResponse:
+    """The HTML of a mail for a sandboxed frame of the admin, with or without the pictures that the web has of it."""
+    sources = f"{_ALL_PICTURES} {_site()}".strip() if pictures else _OWN_PICTURES
+    policy = f"{_POLICY}; img-src {sources}"
     return HttpResponse(
-        html,
-        content_type="text/html; charset=utf-8",
-        headers={
-            "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
-            "X-Frame-Options": "SAMEORIGIN",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store, private",
-        },
+        html, content_type="text/html; charset=utf-8", headers={**_HEADERS, "Content-Security-Policy": policy}
     )
+
+
+def file_response(data: bytes, filename: str) -> HttpResponse:
+    """The mail as a file to keep, byte for byte."""
+    headers = {
+        **_HEADERS,
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Disposition": f'attachment; filename="{filename}"',
+    }
+    return HttpResponse(data, content_type="message/rfc822", headers=headers)
+
+
+def problem_response(problem: str) -> HttpResponse:
+    """Why there is no mail to show; escaped by being no HTML."""
+    return HttpResponse(problem, content_type="text/plain; charset=utf-8", headers=_HEADERS, status=422)
+
+
+def _site() -> str:
+    """The site's own address as a source of pictures; nothing where it could mean more than that in a policy."""
+    found = re.match(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?=/|\Z)", get_settings().site_url)
+    return found[0] if found else ""

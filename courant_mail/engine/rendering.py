@@ -8,7 +8,7 @@ from functools import partial
 
 from django.db import DatabaseError
 
-from ..compose.letter import Letter, To
+from ..compose.letter import Decorator, Letter, To
 from ..conf import Settings
 from ..deliver.courier import Task
 from ..exceptions import InvalidMail
@@ -16,24 +16,34 @@ from ..links import unsubscribe_pattern
 from ..models import MessageJob
 from ..queue.claim import Claimed
 from ..queue.database import alias
-from ..queue.letters import job_letter
+from ..queue.letters import job_letter, message_id_pattern
 from ..tokens import make_token
 
 logger = logging.getLogger(__name__)
 
 
 class JobLetter:
-    """A job compiled once; renders the bytes of one recipient in any thread."""
+    """A job compiled once; renders the bytes of one recipient in any thread. `rewrite` changes its words before."""
 
-    def __init__(self, job: MessageJob, settings: Settings) -> None:
-        self._letter: Letter = job_letter(job)
-        self._message_id = f"{job.pk}.{{}}.{int(job.created_at.timestamp()):x}@{job.message_id_domain}"
+    def __init__(self, job: MessageJob, settings: Settings, *, rewrite: Decorator | None = None) -> None:
+        self._letter: Letter = job_letter(job, rewrite=rewrite)
+        self._message_id = message_id_pattern(job)
         self._unsubscribe = unsubscribe_pattern(settings) if job.bulk else ""
         self.mail_from = self._letter.mail_from
 
     def render(self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime) -> bytes:
         """The finished bytes of one message. Raises InvalidMail when its values cannot be rendered."""
-        return self._letter.render(self.to(message_id, address, merge, date))
+        return self.finished(self.to(message_id, address, merge, date))
+
+    def finished(self, to: To) -> bytes:
+        """The finished bytes for a recipient of whom everything is known. Raises as `render` does."""
+        return self._letter.render(to)
+
+    def measure(
+        self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime, blanks: set[str]
+    ) -> int:
+        """The size of what `render` would make; see `Letter.measure`."""
+        return self._letter.measure(self.to(message_id, address, merge, date), blanks)
 
     def to(self, message_id: int, address: str, merge: dict[str, object] | None, date: datetime) -> To:
         """Everything that is this recipient's own; the same arguments give the same Message-ID and link."""
@@ -41,7 +51,7 @@ class JobLetter:
             address=address,
             name=str((merge or {}).get("name", "")),
             merge=merge,
-            message_id=f"<{self._message_id.format(message_id)}>",
+            message_id=self._message_id.format(message_id),
             unsubscribe_url=self._unsubscribe and self._unsubscribe.format(make_token(address, message_id)),
             date=date,
         )

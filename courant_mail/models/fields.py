@@ -14,8 +14,11 @@ class AddressField(models.CharField):  # type: ignore[type-arg]
     An address in canonical spelling, compared exactly.
 
     MariaDB's and MySQL's default collations take "é" for "e", so two people could pass for one; there the column
-    gets a binary collation. The other databases compare exactly anyway.
+    gets a binary collation. PostgreSQL and SQLite compare exactly anyway. PostgreSQL gets one that orders by bytes as
+    well: only so can an index find the addresses that begin with some letters, whatever the locale of the database.
     """
+
+    _COLLATIONS = {"mysql": "utf8mb4_bin", "postgresql": "C"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # RFC 5321, 4.5.3.1.3: a path has at most 256 octets, its angle brackets included.
@@ -24,8 +27,8 @@ class AddressField(models.CharField):  # type: ignore[type-arg]
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
         parameters = super().db_parameters(connection)
-        if connection.vendor == "mysql":
-            parameters["collation"] = "utf8mb4_bin"
+        if connection.vendor in self._COLLATIONS:
+            parameters["collation"] = self._COLLATIONS[connection.vendor]
         return parameters
 
 

@@ -79,6 +79,8 @@ class MessageJob(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expanded_at = models.DateTimeField(_("expanded at"), null=True, editable=False)
     finished_at = models.DateTimeField(_("finished at"), null=True, editable=False)
+    # When somebody last let it go: sent a draft, resumed or reopened it. What has not moved since did not stand still.
+    released_at = models.DateTimeField(null=True, editable=False)
 
     # How far the expansion has come: `cursor` is the source's own position, `consumed` counts what it has yielded.
     claimed_by = models.BigIntegerField(null=True, editable=False)

@@ -94,6 +94,8 @@ class Message(models.Model):
         indexes = [
             # The claim: one lane (a job, or the single mails of a priority) in the order of queueing.
             PartialIndex(fields=["status", "job", "priority", "id"], name="courant_mail_claim", where=Q(status__lte=3)),
+            # Who got a job has an index on PostgreSQL alone (migration 0004). Not the one above: the smaller that is,
+            # the surer planners take it for the claim.
             PartialIndex(
                 fields=["not_before"],
                 name="courant_mail_due",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, F, Min, OuterRef
+from django.db.models.functions import Coalesce, Greatest
 
 from ..models import Content, DryRun, JobStatus, Message, MessageJob, MessageStatus, Sender
 from .database import alias, exist
@@ -77,15 +77,20 @@ def _oldest_due_seconds(now: datetime) -> float | None:
     jobs = MessageJob.objects.using(alias()).sending().filter(Exists(queued.filter(job=OuterRef("pk"))))
     since = [
         singles.aggregate(at=Min("created_at"))["at"],
-        jobs.aggregate(at=Min("expanded_at"))["at"],
+        jobs.aggregate(at=Min(_not_before_it_was_released(F("expanded_at"))))["at"],
         Message.objects.using(alias()).due(now).aggregate(at=Min("not_before"))["at"],
         Sender.objects.using(alias()).expired(now).aggregate(at=Min("alive_until"))["at"],
         MessageJob.objects.using(alias())
         .expandable(now)
-        .aggregate(at=Min(Coalesce("scheduled_at", "created_at")))["at"],
+        .aggregate(at=Min(_not_before_it_was_released(Coalesce("scheduled_at", "created_at"))))["at"],
     ]
     known = [at for at in since if at is not None]
     return max(0.0, (now - min(known)).total_seconds()) if known else None
+
+
+def _not_before_it_was_released(since: Any) -> Greatest:
+    """A draft that was written long ago, or a job that was paused, has waited since somebody let it go."""
+    return Greatest(since, Coalesce("released_at", since))
 
 
 def _relays(now: datetime, names: Iterable[str]) -> dict[str, Any]:

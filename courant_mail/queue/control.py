@@ -8,13 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, Q, Value, When
+from django.utils import timezone
 
+from ..addresses import storable
 from ..causes import Cause
 from ..choices import JOB_TRANSITIONS, JobStatus, MessageStatus
-from ..exceptions import WrongState
+from ..exceptions import WordsChanged, WrongState
 from ..models import Message, MessageJob
 from .counters import recount
 from .database import alias, in_write_transaction, locked
+from .dry_run import fingerprint
 from .wake import notify
 
 logger = logging.getLogger(__name__)
@@ -28,13 +31,20 @@ def pause(job_id: int, *, reason: str = "") -> None:
 
     Raises WrongState when the job cannot be paused.
     """
-    _change(job_id, JobStatus.PAUSED, status=JobStatus.PAUSED, status_reason=reason, claimed_by=None)
+    _change(job_id, JobStatus.PAUSED, status=JobStatus.PAUSED, status_reason=storable(reason), claimed_by=None)
 
 
 def resume(job_id: int) -> None:
     """Go on with a paused job where it stopped. Raises WrongState when it is not paused."""
     going_on = Case(When(expanded_at=None, then=Value(JobStatus.QUEUED.value)), default=Value(JobStatus.SENDING.value))
-    _change(job_id, JobStatus.SENDING, from_status=JobStatus.PAUSED, status=going_on, status_reason="")
+    _change(
+        job_id,
+        JobStatus.SENDING,
+        from_status=JobStatus.PAUSED,
+        status=going_on,
+        status_reason="",
+        released_at=timezone.now(),
+    )
     notify()
 
 
@@ -45,19 +55,38 @@ def cancel(job_id: int, *, reason: str = "") -> None:
     Its waiting messages are marked cancelled by the next `process_mail_jobs`. Raises WrongState when it has ended.
     """
     _change(
-        job_id, JobStatus.CANCELLED, status=JobStatus.CANCELLED, status_reason=reason, claimed_by=None, reopening=None
+        job_id,
+        JobStatus.CANCELLED,
+        status=JobStatus.CANCELLED,
+        status_reason=storable(reason),
+        claimed_by=None,
+        reopening=None,
     )
 
 
-def submit(job_id: int, *, at: datetime | None = None) -> None:
-    """Queue a draft, now or at a time. Raises WrongState when it is no draft."""
-    _change(job_id, JobStatus.QUEUED, from_status=JobStatus.DRAFT, status=JobStatus.QUEUED, scheduled_at=at)
-    notify()
+def submit(job_id: int, *, at: datetime | None = None, seen: str = "") -> None:
+    """
+    Queue a draft, now or at a time. Raises WrongState when it is no draft.
+
+    With `seen`, the fingerprint of what somebody has looked at (see `dry_run`), WordsChanged when it is that no more.
+    """
+
+    def change() -> None:
+        if seen:
+            draft = MessageJob.objects.select_for_update().filter(pk=job_id, status=JobStatus.DRAFT).first()
+            if draft is not None and fingerprint(draft) != seen:
+                raise WordsChanged(f"Job {job_id} is not what it was when somebody looked at it.")
+        changes = {"status": JobStatus.QUEUED, "scheduled_at": at, "released_at": timezone.now()}
+        _change(job_id, JobStatus.QUEUED, from_status=JobStatus.DRAFT, **changes)
+        notify()
+
+    in_write_transaction(change)
 
 
 def schedule(job_id: int, at: datetime | None) -> None:
     """Let a queued job start at another time (None: at once). Raises WrongState when it has started already."""
-    if not MessageJob.objects.filter(pk=job_id, status=JobStatus.QUEUED).update(scheduled_at=at):
+    queued = MessageJob.objects.filter(pk=job_id, status=JobStatus.QUEUED)
+    if not queued.update(scheduled_at=at, released_at=timezone.now()):
         _refuse(job_id, "scheduled")
     notify()
 
@@ -71,17 +100,29 @@ def settle_cancelled(now: datetime, *, batches: int | None = None) -> int:
             total += count
             if not count:
                 break
-        if not Message.objects.using(alias()).unfinished().filter(job=job_id).exists():
-            recount(job_id)
-            MessageJob.objects.filter(pk=job_id).update(finished_at=now)
+        in_write_transaction(lambda job_id=job_id: _end(job_id, now))  # type: ignore[misc]
     return total
 
 
 def _cancel_batch(job_id: int) -> int:
+    if not _lock_unsettled(job_id):
+        return 0
     waiting = Q(status=MessageStatus.QUEUED) | Q(status=MessageStatus.DEFERRED)
     ids = list(locked(Message.objects.filter(waiting, job=job_id)).values_list("pk", flat=True)[:_BATCH])
     Message.objects.filter(pk__in=ids).update(status=MessageStatus.CANCELLED, cause=Cause.CANCELLED, not_before=None)
     return len(ids)
+
+
+def _end(job_id: int, now: datetime) -> None:
+    if _lock_unsettled(job_id) and not Message.objects.using(alias()).unfinished().filter(job=job_id).exists():
+        recount(job_id)
+        MessageJob.objects.filter(pk=job_id).update(finished_at=now)
+
+
+def _lock_unsettled(job_id: int) -> bool:
+    """Looked at again, and locked: somebody else may have settled the job meanwhile, and a third one reopened it."""
+    unsettled = MessageJob.objects.unsettled().filter(pk=job_id)
+    return unsettled.select_for_update().values_list("pk", flat=True).first() is not None
 
 
 def _change(job_id: int, to: JobStatus, *, from_status: JobStatus | None = None, **changes: Any) -> None:

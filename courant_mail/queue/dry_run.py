@@ -15,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ..addresses import storable
 from ..exceptions import WrongState
 from ..models import DryRun, DryRunState, JobStatus, MessageJob
 from .database import alias, in_write_transaction, locked
@@ -132,7 +133,7 @@ def store(run: DryRun, sender_id: int, report: Report, now: datetime) -> bool:
 def fail(run: DryRun, sender_id: int, reason: str, now: datetime) -> bool:
     """The dry run cannot be made: the audience cannot be read, or the words are no mail."""
     failed = _held(run, sender_id)
-    return bool(failed.update(state=DryRunState.FAILED, error=reason, finished_at=now, claimed_by=None))
+    return bool(failed.update(state=DryRunState.FAILED, error=storable(reason), finished_at=now, claimed_by=None))
 
 
 def release(sender_id: int) -> None:

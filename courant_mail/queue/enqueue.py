@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -11,18 +12,23 @@ from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
 
 from .. import sources
-from ..addresses import format_recipients, parse_recipient, salvage
+from ..addresses import format_recipients, parse_recipient, plain_params, salvage, storable
 from ..causes import Cause
 from ..compose.letter import AttachedFile, compile_letter
+from ..compose.limits import refuse_too_large
 from ..compose.mime import normalise_newlines
 from ..conf import get_settings
 from ..exceptions import InvalidAddress, InvalidMail
 from ..links import unsubscribe_pattern
-from ..models import Attachment, Content, JobStatus, Message, MessageJob, MessageStatus, Priority
+from ..models import Content, JobStatus, Message, MessageJob, MessageStatus, Priority
 from ..sources import RecipientLike
+from . import drafts
 from .database import alias
 from .letters import words_of
 from .wake import notify
+
+#: characters of a Message-ID that are kept for the lists; the mail itself has it whole
+_MAX_MESSAGE_ID = 998
 
 #: (file name, content) or (file name, content, content type), or an `AttachedFile` (which may be an inline image)
 AttachmentLike: TypeAlias = "AttachedFile | tuple[str, bytes | str] | tuple[str, bytes | str, str | None]"
@@ -54,7 +60,7 @@ def enqueue_job(
 
     Raises InvalidMail when the words cannot become a mail, or bulk mail has no page to unsubscribe; UnknownSource;
     ImproperlyConfiguredMail for an unknown relay. With a `key` that was queued before, nothing is queued and the
-    earlier job is returned.
+    earlier job is returned; a draft with a key takes the place of an earlier draft (see `drafts`).
     """
     if (recipients is None) == (not source):
         raise InvalidMail("Give either recipients or the name of a recipient source.")
@@ -64,29 +70,30 @@ def enqueue_job(
     settings.relay(relay)
     if bulk:
         unsubscribe_pattern(settings)
-    files = [_attached_file(given) for given in attachments]
+    files = _attached_files(attachments, settings.max_message_bytes)
     job = MessageJob(
-        subject=str(subject),
-        text=str(text),
-        html=str(html),
+        subject=storable(str(subject)),
+        text=storable(str(text)),
+        html=storable(str(html)),
         sanitize_html=sanitize_html,
         from_email=str(from_email or django_settings.DEFAULT_FROM_EMAIL),
         reply_to=reply_to if isinstance(reply_to, str) else ", ".join(reply_to or ()),
-        headers=dict(headers or {}),
+        headers={name: str(value) for name, value in (headers or {}).items()},
         bulk=bulk,
-        recipients=recipients if isinstance(recipients, str) else format_recipients(recipients or ()),
+        recipients=_recipients_text(recipients or ()),
         source=source,
-        source_params=dict(source_params or {}),
+        source_params=plain_params("source_params", source_params or {}),
         priority=Priority(priority),
         relay=relay,
         scheduled_at=scheduled_at,
         status=status,
-        key=key,
+        key=storable(key) if key else None,
         message_id_domain=settings.message_id_domain,
-        created_by=created_by,
+        created_by=storable(created_by)[:254],
     )
     compile_letter(words_of(job, files), max_bytes=settings.max_message_bytes)
-    return _insert(job, files)
+    _refuse_too_long(job)
+    return drafts.keep(job, files) if key and status == JobStatus.DRAFT else _insert(job, files)
 
 
 def enqueue_content(
@@ -107,18 +114,19 @@ def enqueue_content(
     """
     settings = get_settings()
     settings.relay(relay)
-    data = normalise_newlines(data)
-    if len(data) > settings.max_message_bytes:
-        raise InvalidMail(
-            f"The mail has {len(data):,} bytes; COURANT_MAIL['MAX_MESSAGE_BYTES'] allows "
-            f"{settings.max_message_bytes:,}."
-        )
+    # No mail may hold NUL (RFC 5322, 4.1), and servers that drop it would see another end of the mail than others do.
+    data = normalise_newlines(data.replace(b"\0", b""))
+    refuse_too_large(len(data), settings.max_message_bytes)
     messages = {message.recipient: message for message in (_single(given) for given in reversed(recipients))}
     if not messages:
         raise InvalidMail("A mail needs at least one recipient.")
     with transaction.atomic(using=alias()):
         content = Content.objects.create(
-            mail_from=mail_from, subject=subject, message_id=message_id, body=data, size=len(data)
+            mail_from=mail_from,
+            subject=storable(subject),
+            message_id=storable(message_id)[:_MAX_MESSAGE_ID],
+            body=data,
+            size=len(data),
         )
         rows = list(reversed(messages.values()))
         for message in rows:
@@ -132,16 +140,7 @@ def _insert(job: MessageJob, files: Sequence[AttachedFile]) -> MessageJob:
     try:
         with transaction.atomic(using=alias()):
             job.save(force_insert=True)
-            Attachment.objects.bulk_create(
-                Attachment(
-                    job=job,
-                    filename=file.filename,
-                    content_type=file.content_type,
-                    content_id=file.content_id,
-                    content=file.content,
-                )
-                for file in files
-            )
+            drafts.add_files(job, files)
             if job.status == JobStatus.QUEUED:
                 notify()
     except IntegrityError:
@@ -152,12 +151,38 @@ def _insert(job: MessageJob, files: Sequence[AttachedFile]) -> MessageJob:
     return job
 
 
+def _recipients_text(recipients: str | Iterable[RecipientLike]) -> str:
+    if isinstance(recipients, str):
+        # What cannot be stored must not make another address of one.
+        return storable(recipients, nul="\N{REPLACEMENT CHARACTER}")
+    return format_recipients(recipients)
+
+
+def _refuse_too_long(job: MessageJob) -> None:
+    """Raises InvalidMail for what is longer than its column; some databases would cut it off."""
+    for words, text, limit in (("from", job.from_email, 998), ("reply-to", job.reply_to, 998), ("key", job.key, 200)):
+        if text and len(text) > limit:
+            raise InvalidMail(f"{words}: it has {len(text):,} characters; {limit} are possible.")
+
+
+def _attached_files(attachments: Iterable[AttachmentLike], limit: int) -> list[AttachedFile]:
+    """One after the other, so that no more than a mail can hold is ever in memory. Raises InvalidMail."""
+    files: list[AttachedFile] = []
+    size = 0
+    for given in attachments:
+        files.append(_attached_file(given))
+        size += len(files[-1].content)
+        refuse_too_large(size * 4 // 3, limit)  # as they will be in base64
+    return files
+
+
 def _attached_file(given: AttachmentLike) -> AttachedFile:
     if isinstance(given, AttachedFile):
-        return given
+        return replace(given, filename=storable(given.filename, nul="\0"), content_type=given.content_type.strip())
     filename, content, *rest = given
     content_type = (rest[0] if rest else None) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return AttachedFile(filename, content_type, content.encode() if isinstance(content, str) else bytes(content))
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+    return AttachedFile(storable(filename, nul="\0"), content_type.strip(), data)
 
 
 def _single(given: str) -> Message:
@@ -165,7 +190,10 @@ def _single(given: str) -> Message:
         recipient = parse_recipient(given)
     except InvalidAddress as error:
         return Message(
-            recipient=salvage(given, error), status=MessageStatus.FAILED, reply=str(error), cause=Cause.NO_ADDRESS
+            recipient=salvage(given, error),
+            status=MessageStatus.FAILED,
+            reply=storable(str(error)),
+            cause=Cause.NO_ADDRESS,
         )
     return Message(recipient=recipient.address, spelled=recipient.spelled)
 

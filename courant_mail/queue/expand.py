@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import DataError
 from django.db.models import Q
 
+from ..addresses import storable
 from ..models import JobStatus, MessageJob
 from .counters import recount
 from .database import in_write_transaction, locked
@@ -70,7 +72,12 @@ def expand(job: MessageJob, sender_id: int, now: datetime, *, page: int = PAGE) 
         if found is None:
             break
         consumed += len(found.entries)
-        if not _store(job, sender_id, found, consumed):
+        try:
+            stored = _store(job, sender_id, found, consumed)
+        except DataError as error:  # one entry that the database does not take must not keep all other jobs waiting
+            yield _source_failed(job, sender_id, error)
+            return
+        if not stored:
             return
         yield Slice(job.pk, len(found.entries))
     if _finish(job, sender_id, now):
@@ -104,7 +111,7 @@ def _store(job: MessageJob, sender_id: int, page: Page, consumed: int) -> bool:
 
 
 def _source_failed(job: MessageJob, sender_id: int, error: Exception) -> Slice:
-    reason = f"The recipients could not be read: {type(error).__name__}: {error}"
+    reason = storable(f"The recipients could not be read: {type(error).__name__}: {error}")
     logger.exception("Job %s is paused: its recipients could not be read", job.pk)
     _held(job, sender_id).update(status=JobStatus.PAUSED, status_reason=reason, claimed_by=None)
     return Slice(job.pk, 0, error=reason)

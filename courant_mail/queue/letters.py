@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..compose.letter import AttachedFile, Letter, Words, compile_letter
+from ..compose.letter import AttachedFile, Decorator, Letter, Words, compile_letter
 from ..conf import get_settings
-from ..models import MessageJob
+from ..models import Message, MessageJob
 
 
 def job_words(job: MessageJob) -> Words:
@@ -36,6 +36,19 @@ def words_of(job: MessageJob, files: list[AttachedFile]) -> Words:
     )
 
 
-def job_letter(job: MessageJob) -> Letter:
-    """The compiled letter of a stored job. Raises InvalidMail with the reason."""
-    return compile_letter(job_words(job), max_bytes=get_settings().max_message_bytes)
+def job_letter(job: MessageJob, *, rewrite: Decorator | None = None) -> Letter:
+    """The compiled letter of a stored job, its words perhaps rewritten before. Raises InvalidMail with the reason."""
+    words = job_words(job)
+    return compile_letter(rewrite(words) if rewrite else words, max_bytes=get_settings().max_message_bytes)
+
+
+def message_id_pattern(job: MessageJob) -> str:
+    """The Message-ID of all messages of a job; `{}` stands for the key of the message."""
+    return f"<{job.pk}.{{}}.{int(job.created_at.timestamp()):x}@{job.message_id_domain}>"
+
+
+def message_id_of(message: Message) -> str:
+    """The Message-ID of a message, as it is sent."""
+    if message.job is not None:
+        return message_id_pattern(message.job).format(message.pk)
+    return message.content.message_id if message.content else ""

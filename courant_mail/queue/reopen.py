@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils import timezone
+
 from ..causes import Cause
 from ..choices import JobStatus, MessageStatus
 from ..exceptions import WrongState
@@ -19,7 +21,8 @@ from .wake import notify
 logger = logging.getLogger(__name__)
 
 _BATCH = 500
-_STATUSES = (MessageStatus.FAILED, MessageStatus.CANCELLED, MessageStatus.IN_DOUBT)
+#: messages that can be queued again
+STATUSES = (MessageStatus.FAILED, MessageStatus.CANCELLED, MessageStatus.IN_DOUBT)
 
 #: What "send to the rest" takes. Not those who could never get it or must not, and not those who may have it already.
 REST: tuple[Cause, ...] = tuple(
@@ -49,6 +52,7 @@ def reopen(job_id: int, causes: Iterable[Cause] = REST) -> None:
         MessageJob.objects.filter(pk=job_id).update(
             status=status,
             finished_at=None,
+            released_at=timezone.now(),
             status_reason=job.status_reason if status == JobStatus.PAUSED else "",
             reopening={"causes": sorted(wanted | still), "after": 0},
         )
@@ -111,5 +115,5 @@ def _batch(job_id: int) -> int:
 
 def _next_rows(job_id: int, cause: int, after: int) -> list[tuple[int, int]]:
     """In the order of the index, and each once: what fails again meanwhile is not queued for ever."""
-    missed = Message.objects.filter(job=job_id, cause=cause, status__in=_STATUSES, pk__gt=after).order_by("pk")
+    missed = Message.objects.filter(job=job_id, cause=cause, status__in=STATUSES, pk__gt=after).order_by("pk")
     return list(missed.select_for_update().values_list("pk", "status")[:_BATCH])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from ..models import JobStatus, Message, MessageJob, MessageStatus
 from .counters import recount
@@ -25,7 +26,7 @@ def send_again(message_ids: Iterable[int]) -> int:
         jobs = set(messages.using(alias()).exclude(job=None).values_list("job", flat=True))
         count = messages.update(status=MessageStatus.QUEUED, cause=None, not_before=None, attempts=0)
         opened = MessageJob.objects.filter(pk__in=jobs, status=JobStatus.FINISHED)
-        opened.update(status=JobStatus.SENDING, finished_at=None)
+        opened.update(status=JobStatus.SENDING, finished_at=None, released_at=timezone.now())
         return count
 
     return _each_batch(message_ids, (MessageStatus.FAILED, MessageStatus.IN_DOUBT), again)

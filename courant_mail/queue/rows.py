@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..addresses import parse_recipient, salvage
+from ..addresses import parse_recipient, salvage, storable
 from ..causes import Cause
 from ..exceptions import InvalidAddress
 from ..models import MessageStatus, Suppression
 from ..sources import RecipientLike
 from .suppress import blocks, cause_of_suppression, explain
+
+logger = logging.getLogger(__name__)
 
 #: merge values are meant for names and dates, not for articles
 _MERGE_CHARACTERS = 64 * 1024
@@ -32,11 +35,16 @@ class Row(NamedTuple):
 
 
 def row_of(entry: RecipientLike) -> Row:
-    """The row of one recipient; failed, with the reason, where no mail could ever reach it."""
+    """The row of one recipient; failed, with the reason, where no mail could ever reach it. Never raises."""
     try:
         recipient = parse_recipient(entry)
     except InvalidAddress as error:
-        return Row(salvage(entry, error), None, None, MessageStatus.FAILED, str(error), Cause.NO_ADDRESS)
+        return Row(salvage(entry, error), None, None, MessageStatus.FAILED, storable(str(error)), Cause.NO_ADDRESS)
+    except Exception as error:  # an object of the site may raise anything when it is looked at; the others go on
+        logger.exception("A recipient cannot be read")
+        known = f"(unreadable: {type(entry).__name__})"
+        reason = storable(f"{type(error).__name__}: {error}")
+        return Row(known, None, None, MessageStatus.FAILED, reason, Cause.NO_ADDRESS)
     if recipient.merge and (size := _characters(recipient.merge)) > _MERGE_CHARACTERS:
         reason = f"Merge values of {size:,} characters are more than the {_MERGE_CHARACTERS:,} for one recipient."
         status = MessageStatus.FAILED

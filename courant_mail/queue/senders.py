@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..exceptions import ClaimLost
 from ..models import InFlight, Sender
-from .database import alias
+from .database import alias, in_write_transaction
 
 LOST = "This process was silent for too long; its messages went back to the queue."
 
@@ -27,8 +27,18 @@ def register(command: str, now: datetime, claim_seconds: float) -> int:
 
 
 def add_connections(sender_id: int, numbers: Iterable[int]) -> None:
-    """Make the in-flight rows of these connections, holding nothing yet."""
-    InFlight.objects.bulk_create(InFlight(sender_id=sender_id, connection=number) for number in numbers)
+    """
+    Make the in-flight rows of these connections, holding nothing yet.
+
+    Raises ClaimLost when others have declared this sender dead meanwhile.
+    """
+    rows = [InFlight(sender_id=sender_id, connection=number) for number in numbers]
+
+    def add() -> None:
+        lock_own(sender_id)
+        InFlight.objects.bulk_create(rows)
+
+    in_write_transaction(add)
 
 
 def renew(sender_id: int, now: datetime, claim_seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 
-from ..addresses import canonical, redact
+from ..addresses import canonical, redact, storable
 from ..causes import Cause
 from ..models import Scope, Suppression
 from .database import SEPARATOR, alias, batches
@@ -28,7 +28,7 @@ def suppress(address: str, *, scope: Scope = Scope.BULK, reason: str = "", sourc
     Raises InvalidAddress for what is no address.
     """
     address = canonical(address)
-    wanted = {"scope": scope, "reason": reason, "source": source}
+    wanted = {"scope": scope, "reason": storable(reason), "source": source}
     known = Suppression.objects.using(alias()).filter(address=address).first()
     if known is None:
         try:

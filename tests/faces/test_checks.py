@@ -9,14 +9,20 @@ from unittest import skipIf, skipUnless
 
 import django
 from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import Group
 from django.core.checks import registry, run_checks
 from django.db import connection, connections
 from django.test import SimpleTestCase, TestCase, override_settings
 
 import courant_mail.checks
+from courant_mail.admin import MessageJobAdmin
 from courant_mail.backend import EmailBackend
-from courant_mail.checks import check_databases, check_https, check_links, check_settings
+from courant_mail.checks import check_databases, check_https, check_links, check_object_mail, check_settings
+from courant_mail.models import MessageJob
 from courant_mail.routers import CourantMailRouter
+
+from .site import GroupAdmin
 
 
 class LoopingBackend(EmailBackend):
@@ -90,6 +96,15 @@ class CheckTests(SimpleTestCase):
             for name in ("missing", "file"):
                 with mail_settings(LOCK_DIR=f"{folder}/{name}"):
                     self.assertEqual(self.ids(check_settings(None)), ["E007"])
+
+    def test_an_action_that_leads_to_no_page_is_told(self):
+        site = AdminSite(name="without_jobs")
+        site.register(Group, GroupAdmin)
+        found = check_object_mail(None)
+        self.assertEqual(self.ids(found), ["E008"])
+        self.assertIn("'without_jobs'", found[0].msg)
+        site.register(MessageJob, MessageJobAdmin)
+        self.assertEqual(check_object_mail(None), [])
 
     def test_a_site_without_an_address_is_warned(self):
         given = {key: value for key, value in settings.COURANT_MAIL.items() if key != "SITE_URL"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.test import TestCase
+from django.utils import timezone
 
 from courant_mail.choices import JobStatus, MessageStatus
 from courant_mail.models import Content
+from courant_mail.queue import control
 from courant_mail.queue.agenda import Agenda, look, status
 from courant_mail.queue.relay_state import pause
 
@@ -72,6 +76,18 @@ class StatusTests(TestCase):
         make_single()
         Content.objects.update(created_at=later(seconds=-100))
         self.assertEqual(status(NOW, [])["oldest_due_seconds"], 100)
+
+    def test_what_was_let_go_just_now_has_not_waited_since_it_was_written(self) -> None:
+        draft = make_job(status=JobStatus.DRAFT, expanded_at=None, created_at=later(days=-2))
+        paused = make_job(status=JobStatus.PAUSED, expanded_at=later(days=-2))
+        make_messages(paused, 1)
+        control.submit(draft.pk)
+        control.resume(paused.pk)
+        now = timezone.now()
+        waited = status(now, [])["oldest_due_seconds"]
+        self.assertLess(waited, 60)
+        # From then on its time counts as that of any other.
+        self.assertAlmostEqual(status(now + timedelta(hours=1), [])["oldest_due_seconds"], waited + 3600, places=3)
 
     def test_a_paused_relay_and_its_reason(self) -> None:
         until = pause("smtp", NOW, lambda failures: later(seconds=5 * failures), "connection refused")

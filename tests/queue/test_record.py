@@ -166,7 +166,9 @@ class FenceTests(TestCase):
             claim_all(self.sender)
         with self.assertRaises(ClaimLost):
             take_job(self.sender, NOW)
-        self.assertEqual(statuses(), {"queued": 3})
+        with self.assertRaises(ClaimLost):
+            senders.add_connections(self.sender, [7])
+        self.assertEqual((statuses(), InFlight.objects.count()), ({"queued": 3}, 0))
 
     def test_a_dead_sender_cannot_renew_itself(self) -> None:
         kill(self.sender)
