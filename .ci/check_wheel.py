@@ -9,7 +9,13 @@ from pathlib import Path
 PACKAGE = "courant_mail"
 NOT_SHIPPED = {".pyc"}
 #: the globs of setup.cfg lose a kind of file in silence, so at least one of each is asked for
-MUST_MATCH = ("py.typed", "migrations/0001_*.py", "templates/**/*.html", "management/commands/send_mail.py")
+MUST_MATCH = (
+    "py.typed",
+    "migrations/0001_*.py",
+    "templates/**/*.html",
+    "locale/*/LC_MESSAGES/*.mo",
+    "management/commands/send_mail.py",
+)
 
 
 def main(wheel: Path, root: Path) -> int:
