@@ -3,6 +3,8 @@
 Run the tests: everything on SQLite, and the same again on PostgreSQL and MariaDB or MySQL where a server answers.
 
 A server is looked for at the usual local addresses, or at the URL in COURANT_TEST_POSTGRES or COURANT_TEST_MYSQL.
+The browser tests run on SQLite where a Chromium is found, on PATH or as the program that COURANT_TEST_CHROMIUM names;
+those with a real mail server where an Exim is found (COURANT_TEST_EXIM).
 Labels (``tests.queue``, ``tests.queue.test_claim.ClaimTests``) and the options of `manage.py test` work as there.
 What was skipped and what was not run is listed at the end; the last line sums up all databases.
 """
@@ -23,8 +25,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests import databases
+from tests.browser import chromium
+from tests.mta import exim
 
 KINDS = ("sqlite", "postgresql", "mysql")
+BROWSER = "chromium"
+MAIL_SERVER = "exim"
+#: what a run may be told to insist on, and the environment variables that name it and thereby insist
+REQUIRABLE = (*KINDS, BROWSER, MAIL_SERVER)
+VARIABLES = databases.VARIABLES | {BROWSER: chromium.VARIABLE, MAIL_SERVER: exim.VARIABLE}
 #: deprecated and leaking code fails the tests; also in the processes that tests start
 WARNINGS = ("error::DeprecationWarning", "error::PendingDeprecationWarning", "error::ResourceWarning")
 
@@ -47,8 +56,8 @@ def main() -> int:
     if options.here:
         return run_here(options)
     started = time.monotonic()
-    required = set(_kinds(options.require, parser)) | {k for k, v in databases.VARIABLES.items() if os.environ.get(v)}
-    only = _kinds(options.only, parser) or KINDS
+    required = set(_kinds(options.require, parser, REQUIRABLE)) | {k for k, v in VARIABLES.items() if os.environ.get(v)}
+    only = _kinds(options.only, parser, KINDS) or KINDS
     outcomes: dict[str, Outcome] = {}
     absent: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="courant-mail-tests-") as folder:
@@ -61,6 +70,7 @@ def main() -> int:
                 absent[kind] = str(reason)
                 continue
             outcomes[kind] = run_apart(kind, url, Path(folder), options.shuffle)
+    absent |= {name: reason for name, reason in _no_programs(outcomes).items() if name in required}
     return summarise(outcomes, absent, required, options.shuffle, time.monotonic() - started)
 
 
@@ -135,6 +145,19 @@ def summarise(
     return 1 if failed else 0
 
 
+def _no_programs(outcomes: dict[str, Outcome]) -> dict[str, str]:
+    """Why the tests that need a program from outside have been skipped, by its name; nothing where they have not."""
+    absent: dict[str, str] = {}
+    for name, find in ((BROWSER, chromium.find), (MAIL_SERVER, exim.find)):
+        try:
+            find()
+        except (chromium.NoChromium, exim.NoExim) as reason:
+            absent[name] = str(reason)
+        if "sqlite" not in outcomes:
+            absent[name] = "its tests run with those on SQLite"
+    return absent
+
+
 def _skips(outcomes: dict[str, Outcome]) -> Iterator[str]:
     """A line for each reason: on which databases, how many tests, and which."""
     reasons: dict[str, dict[str, list[str]]] = {}
@@ -158,7 +181,7 @@ def _parse() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
         "--require",
         metavar="KINDS",
         default=os.environ.get("COURANT_TEST_REQUIRE", ""),
-        help="databases whose absence is a failure (default: COURANT_TEST_REQUIRE)",
+        help=f"what must not be skipped: {','.join(REQUIRABLE)} (default: COURANT_TEST_REQUIRE)",
     )
     parser.add_argument("-v", "--verbosity", type=int, choices=range(4), default=1)
     parser.add_argument("--here", help=argparse.SUPPRESS)
@@ -171,11 +194,11 @@ def _parse() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
     return options, parser
 
 
-def _kinds(text: str, parser: argparse.ArgumentParser) -> list[str]:
+def _kinds(text: str, parser: argparse.ArgumentParser, known: tuple[str, ...]) -> list[str]:
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     for kind in kinds:
-        if kind not in KINDS:
-            parser.error(f"{kind!r} is no database; choose from {', '.join(KINDS)}")
+        if kind not in known:
+            parser.error(f"{kind!r} is not known here; choose from {', '.join(known)}")
     return kinds
 
 

@@ -19,7 +19,6 @@ class IssueMail(ObjectMail):
     html_template = "news/mail/issue.html"
     source = "news.subscribers"
     merge_defaults = {"first_name": "reader"}
-    example = {"email": "ngozi@example.org", "first_name": "Ngozi"}
 
 
 class ArticleMail(ObjectMail):
@@ -28,7 +27,6 @@ class ArticleMail(ObjectMail):
     html_template = "news/mail/article.html"
     source = "news.subscribers"
     merge_defaults = {"first_name": "reader"}
-    example = {"email": "ngozi@example.org", "first_name": "Ngozi"}
 
 
 class ArticleInline(admin.StackedInline):

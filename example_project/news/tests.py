@@ -13,6 +13,7 @@ from django.urls import reverse
 import newspaper.settings
 from courant_mail.models import JobStatus, Message, MessageJob, MessageStatus
 from courant_mail.testing import drain
+from newspaper.middleware import CONTENT_SECURITY_POLICY
 
 from .models import Article, Issue, Subscriber
 from .sample.people import INVALID, UNSUBSCRIBED, people
@@ -64,6 +65,17 @@ class PublicPageTests(NewspaperTestCase):
         Issue.objects.all().delete()
         self.assertContains(self.client.get("/"), "load_sample_data")
 
+    def test_every_page_says_that_all_it_loads_is_the_sites_own(self) -> None:
+        for url in ("/", reverse("colours"), reverse("admin:login")):
+            self.assertEqual(self.client.get(url)["Content-Security-Policy"], CONTENT_SECURITY_POLICY)
+
+    def test_the_colours_of_the_covers_are_a_style_sheet(self) -> None:
+        Issue.objects.filter(number=43).update(colour="red;}*{")
+        rules = self.client.get(reverse("colours")).content.decode().splitlines()
+        self.assertEqual(rules[0], ".issue-44 { --colour: #8a1c2b; }")
+        self.assertEqual(len(rules), 3, "what is no colour is left out")
+        self.assertNotContains(self.client.get("/"), "style=")
+
     # Django's test runner takes the site's mail out of the way; here it is what we look at.
     @override_settings(**REAL_MAIL_SETTINGS)
     def test_a_password_reset_is_queued_before_everything_else(self) -> None:
@@ -78,24 +90,25 @@ class EmailUpdateTests(NewspaperTestCase):
         self.client.force_login(self.editor)
         self.issue = Issue.objects.get(number=44)
 
-    def choose(self, model: str, pk: int, **more: str) -> str:
+    def choose(self, model: str, pk: int) -> str:
         """Ticks one object in the admin, runs the action on it, and returns the page that comes."""
-        ticked = {"action": "send_object_mail", "_selected_action": str(pk)} | more
+        ticked = {"action": "send_object_mail", "_selected_action": str(pk)}
         answer = self.client.post(reverse(f"admin:news_{model}_changelist"), ticked, follow=True)
         return answer.content.decode()
 
     def confirm(self, model: str, pk: int) -> MessageJob:
-        key = re.search(r'name="key" value="(\w+)"', self.choose(model, pk))
-        self.assertIsNotNone(key)
-        self.choose(model, pk, key=key[1] if key else "")
+        """The same, and then the button of that page."""
+        hidden = dict(re.findall(r'name="(job|seen-\d+)" value="(\w+)"', self.choose(model, pk)))
+        self.assertEqual(len(hidden), 2)
+        self.client.post(reverse("admin:courant_mail_messagejob_send"), hidden | {"when": "now"})
         return MessageJob.objects.get()
 
     def test_the_action_shows_the_mail_and_sends_nothing(self) -> None:
         page = self.choose("issue", self.issue.pk)
         self.assertIn("about 60 people", page)
         self.assertIn("The Courant No. 44: Lights on", page)
-        self.assertIn("Hello Ngozi,", page)
-        self.assertFalse(MessageJob.objects.exists())
+        self.assertIn("Hello Käthe,", page, "as the first of them gets it")
+        self.assertEqual(MessageJob.objects.get().status, JobStatus.DRAFT)
 
     def test_the_button_queues_one_job(self) -> None:
         job = self.confirm("issue", self.issue.pk)

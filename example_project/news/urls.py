@@ -8,6 +8,7 @@ from . import views
 
 urlpatterns = [
     path("", views.front, name="front"),
+    path("issues/colours.css", views.colours, name="colours"),
     path("issues/<int:number>/", views.issue, name="issue"),
     path("articles/<slug:slug>/", views.article, name="article"),
 ]

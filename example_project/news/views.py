@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
@@ -18,6 +20,16 @@ def issue(request: HttpRequest, number: int) -> HttpResponse:
     """One issue with the leads of its articles."""
     found = get_object_or_404(Issue.objects.prefetch_related("articles"), number=number)
     return render(request, "news/issue.html", {"issue": found})
+
+
+def colours(request: HttpRequest) -> HttpResponse:
+    """The colours of the covers as a style sheet, since the site's policy allows no styles inside a page."""
+    rules = [
+        f".issue-{number} {{ --colour: {colour}; }}"
+        for number, colour in Issue.objects.values_list("number", "colour")
+        if re.fullmatch(r"#[0-9a-fA-F]{6}", colour)
+    ]
+    return HttpResponse("\n".join(rules), content_type="text/css; charset=utf-8")
 
 
 def article(request: HttpRequest, slug: str) -> HttpResponse:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", include("news.urls")),
@@ -14,4 +16,6 @@ urlpatterns = [
     # What the local SMTP server has received; answers only while DEBUG is on.
     path("inbox/", include("inbox.urls")),
     path("admin/", admin.site.urls),
+    # Browsers ask for it on every page that names none, as those of the admin.
+    path("favicon.ico", RedirectView.as_view(url=static("news/icon.svg"))),
 ]

@@ -34,8 +34,11 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Processes:
-        # A plain "kill" of this program must not leave the others behind.
-        self._previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        # A plain "kill" of this program must not leave the others behind. A program that has a handler of its own
+        # knows what to do.
+        self._previous = signal.getsignal(signal.SIGTERM)
+        if self._previous is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         return self
 
     def __exit__(
