@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.message import Message as MimeMessage
 from email.utils import make_msgid, parseaddr
@@ -32,6 +33,8 @@ from django.db import DatabaseError, router, transaction
 
 from .addresses import needs_smtputf8, parse_recipient
 from .choices import Priority
+from .compose.limits import refuse_too_large
+from .compose.site_mail import cleaned, refuse_forged, rough_size
 from .conf import get_settings
 from .exceptions import InvalidAddress, InvalidMail
 from .models import Message
@@ -118,9 +121,17 @@ def finish(message: EmailMessage, priority: Priority) -> Finished:
     """
     The bytes and the envelope of a Django message; the message itself is not changed.
 
-    Raises ValueError where Django does, and InvalidMail (which is one) for a From address that is none or a
-    priority header that names no priority.
+    Raises ValueError where Django does, and InvalidMail (which is one) for what is too large, cannot be a header field
+    or a From address, or a priority header that names no priority.
     """
+    refuse_too_large(rough_size(message), get_settings().max_message_bytes)
+    try:
+        return _finish(cleaned(message), priority)
+    except MessageError as error:  # Python's own notice of a forged header field, which is no ValueError
+        raise InvalidMail(f"headers: {error}") from error
+
+
+def _finish(message: EmailMessage, priority: Priority) -> Finished:
     mime: MimeMessage[Any, Any] = message.message()
     if "message-id" not in {name.lower() for name in message.extra_headers}:
         # Django names the machine; the site's own domain is what receivers know.
@@ -132,8 +143,10 @@ def finish(message: EmailMessage, priority: Priority) -> Finished:
         raise InvalidMail(f"{PRIORITY_HEADER}: {error}") from None
     for name in (PRIORITY_HEADER, "Bcc"):
         del mime[name]
+    data = _as_bytes(mime, message)
+    refuse_forged(mime, data)
     return Finished(
-        data=_as_bytes(mime, message),
+        data=data,
         mail_from=_mail_from(message),
         recipients=[str(recipient) for recipient in message.recipients()],
         subject=str(message.subject),

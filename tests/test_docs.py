@@ -8,6 +8,7 @@ signals, tags, filters) is in `docs/reference`, and nothing is there that the co
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from django.test import SimpleTestCase
 from courant_mail import api, checks, choices, conf, exceptions, signals, sources, testing
 from courant_mail.admin import ObjectMail, ObjectMailAdminMixin
 from courant_mail.compose import decorators, filters, sandbox
+from courant_mail.compose.lint import CODES
+from courant_mail.queue.dry_run_report import Report
 from courant_mail.testing import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,6 +154,13 @@ class StatusTests(SimpleTestCase):
         self.assertEqual(rows, {priority.name.lower(): priority.value for priority in choices.Priority})
 
 
+class DryRunTests(SimpleTestCase):
+    def test_every_key_of_the_report_and_every_warning_is_there(self) -> None:
+        page = Page("dry-run")
+        self.assertEqual(page.first_column("key"), [field.name for field in dataclasses.fields(Report)])
+        self.assertEqual(page.first_column("warning"), list(CODES))
+
+
 class OtherReferenceTests(SimpleTestCase):
     def test_every_check_is_there(self) -> None:
         known = re.findall(r'id="(courant_mail\.[EW]\d{3})"', inspect.getsource(checks))
@@ -208,6 +218,30 @@ class TextTests(SimpleTestCase):
                 named += 1
                 self.assertRegex((ROOT / file).read_text(), rf"(?m)^class {word}\b", f"{file} has no {word}")
         self.assertGreater(named, 13)
+
+    def test_screenshots_are_shown_with_words_and_are_not_too_large(self) -> None:
+        shown = {
+            name: words
+            for path in PAGES
+            for words, name in re.findall(r"!\[([^\]]*)\]\(\.\./images/([\w-]+\.png)\)", path.read_text())
+        }
+        self.assertEqual(set(shown), {path.name for path in (DOCS / "images").glob("*")})
+        for name, words in shown.items():
+            with self.subTest(picture=name):
+                self.assertGreater(len(words), 40)
+                self.assertLess((DOCS / "images" / name).stat().st_size, 150_000)
+
+    def test_what_editors_are_told_to_press_is_there(self) -> None:
+        package = ROOT / "courant_mail"
+        sources = [*package.rglob("*.py"), *package.rglob("*.html")]
+        ours = " ".join(path.read_text() for path in sources if "migrations" not in path.parts)
+        page = re.sub(r"!\[[^\]]*\]", "", (DOCS / "how-to" / "send-your-first-mass-mail.md").read_text())
+        told = {quoted or bold for quoted, bold in re.findall(r'"([^"]+)"|\*\*([\w ]+):?\*\*', page)}
+        # What Django says, and what people say.
+        for words in told - {"Add", "Go", "Save", "Add message job", "CSV", "no more of it"}:
+            with self.subTest(words=words):
+                self.assertIn(words.rstrip("…").replace("\n", " ").casefold(), ours.casefold())
+        self.assertGreater(len(told), 30)
 
     def test_pictures_say_in_words_what_they_show(self) -> None:
         pictures = sorted((DOCS / "_static").glob("*.svg"))

@@ -7,7 +7,7 @@ on the wire, because the part before the "@" belongs to the receiving server alo
 """
 
 from .listing import format_recipients, iter_recipients
-from .plain import clean_name, plain_value
+from .plain import clean_name, plain_params, plain_value, storable
 from .recipient import Recipient, parse_recipient, salvage
 from .spelling import MAX_STORED, canonical, needs_smtputf8, redact, redact_all, spellings, to_wire
 
@@ -20,10 +20,12 @@ __all__ = [
     "iter_recipients",
     "needs_smtputf8",
     "parse_recipient",
+    "plain_params",
     "plain_value",
     "redact",
     "redact_all",
     "salvage",
     "spellings",
+    "storable",
     "to_wire",
 ]

@@ -9,11 +9,11 @@ from typing import Any
 
 from ..exceptions import InvalidAddress
 from ..sources import RecipientLike
-from .plain import clean_name, plain_value
+from .plain import clean_name, plain_value, storable
 from .recipient import salvage, taken_apart
 
 #: an entry that may stand in a list of recipients as it is
-_BARE = re.compile(r"[^\s\"<>;,{}\\]+").fullmatch
+_BARE = re.compile('[^\\s"<>;,{}\\\\\0\ud800-\udfff]+').fullmatch
 #: One entry of a line. Quotes and angle brackets hide separators, but only where they are closed on the same line; a
 #: quote that is not closed hides nothing. What is tried twice is bounded, so that hostile text takes linear time.
 _ENTRY = re.compile(r'(?:"(?:[^"\\\r\n]|\\[^\r\n]){0,998}"|<[^<>\r\n]*+>|[^;,\r\n"<]++|"[^;,\r\n]*+|<)*+')
@@ -79,7 +79,9 @@ def _line(given: Any) -> str:
             raise
         return _json_line({"email": salvage(given)})
     if merge or not isinstance(address, str) or not _BARE(address):
-        return _json_line({"email": plain_value("email", address), "name": clean_name(name), **merge})
+        # What cannot be stored must not make another address of it.
+        shown = storable(address, nul="\N{REPLACEMENT CHARACTER}") if isinstance(address, str) else address
+        return _json_line({"email": plain_value("email", shown), "name": clean_name(name), **merge})
     name = clean_name(name)
     if not name:
         return address

@@ -50,6 +50,8 @@ def spellings(text: str) -> tuple[str, str]:
 def _unusual_spellings(text: str) -> tuple[str, str]:
     if len(text) > MAX_STORED:
         raise InvalidAddress(f"The address is too long ({len(text)} characters).")
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise InvalidAddress("The address has a letter that was lost when it was read (�).")
     # Loaded when it is needed: that takes a tenth of the time of a whole idle run from cron.
     from email_validator import EmailNotValidError, validate_email
 

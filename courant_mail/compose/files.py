@@ -12,6 +12,7 @@ from .words import AttachedFile
 
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 _CONTENT_TYPE = re.compile(rf'({_TOKEN})/({_TOKEN})((?:\s*;\s*{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*)').fullmatch
+_MAX_NAME = 255
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}").fullmatch
 
 
@@ -28,6 +29,8 @@ def file_part(file: AttachedFile) -> bytes:
     """
     if any(ord(c) < 32 or ord(c) == 127 for c in file.filename):
         raise InvalidMail(f"attachment {file.filename!r}: a file name has no line breaks or control characters.")
+    if len(file.filename) > _MAX_NAME:
+        raise InvalidMail(f"attachment {file.filename[:40]!r}…: a file name has at most {_MAX_NAME} characters.")
     disposition = "inline" if is_inline(file) else "attachment"
     lines = [
         f"Content-Type: {content_type(file)}",

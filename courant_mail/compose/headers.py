@@ -21,6 +21,8 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _PRINTABLE = re.compile(r"[ -~]*").fullmatch
 _WIRE_ADDRESS = re.compile(r"[!#-'*+\--9=?A-Z^-~]+@[A-Za-z0-9.-]+").fullmatch
 _URL = re.compile(r"https?://[!-;=?-~]+").fullmatch
+#: control characters but the tab, and halves of characters
+_NO_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
 
 _OURS = {
     "bcc": "every recipient gets a mail of his own, so there is no Bcc",
@@ -162,7 +164,7 @@ def _refuse_line_breaks(what: str, text: str) -> None:
     """No control character (tabs apart) gets into a header field: a line break would begin another one."""
     if not isinstance(text, str):
         raise InvalidMail(f"{what}: {text!r} is not text.")
-    if any(c != "\t" and (ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029") for c in text):
+    if _NO_TEXT(text):
         raise InvalidMail(f"{what}: line breaks and control characters are not allowed in a header field.")
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import re
-
 import css_inline
-from django.template.base import tag_re
 
 from ..exceptions import InvalidMail
-from .markup import DOCUMENT
+from .markup import DOCUMENT, resolved
+from .nesting import refuse_monsters
 from .placeholders import Placeholders
 from .sanitize import sanitize
+from .tags import split_tags
 
 _START = """\
 <!DOCTYPE html>
@@ -36,8 +34,9 @@ def prepare_html(source: str, *, sanitized: bool = False) -> str:
     for byte. Nothing is loaded from network or disk. With `sanitized` the HTML was typed by people: its style sheets
     are inlined and dropped, and `sanitize.sanitize` decides what stays.
 
-    Raises InvalidMail when the style sheets cannot be inlined.
+    Raises InvalidMail when the style sheets cannot be inlined, or the document is a monster.
     """
+    refuse_monsters(source)
     if not sanitized and "<style" not in source.lower():
         return _as_document(source)
     placeholders = Placeholders(source, trusted=not sanitized)
@@ -68,8 +67,11 @@ def tags_as_typed(source: str) -> str:
     tag any more afterwards stays as it was.
     """
 
-    def typed(tag: re.Match[str]) -> str:
-        plain = html.unescape(tag[0]).replace("\xa0", " ")
-        return plain if tag_re.split(plain) == ["", plain, ""] else tag[0]
+    pieces = split_tags(source)
+    pieces[1::2] = map(_typed, pieces[1::2])
+    return "".join(pieces)
 
-    return tag_re.sub(typed, source)
+
+def _typed(tag: str) -> str:
+    plain = resolved(tag).replace("\xa0", " ")
+    return plain if split_tags(plain) == ["", plain, ""] else tag

@@ -29,6 +29,7 @@ from .headers import (
     unsubscribe_fields,
 )
 from .html import prepare_html, tags_as_typed
+from .limits import refuse_too_large
 from .mime import body
 from .sandbox import new_context
 from .template import Program, Run, Step, checked_nodes, compile_template
@@ -55,10 +56,12 @@ def compile_letter(
     """
     words = registry.decorate(words, (*registry.registered(), *decorators))
     limit = get_settings().max_message_bytes if max_bytes is None else max_bytes
-    _refuse_too_large(sum(map(len, (words.subject, words.text, words.html))), limit)
+    # Before anything is encoded: a file in base64 is larger by a third.
+    files = sum(len(file.content) for file in words.attachments) * 4 // 3
+    refuse_too_large(files + sum(map(len, (words.subject, words.text, words.html))), limit)
     text, html = _parts(words, html_to_text)
     letter = Letter(words, text, html, limit)
-    _refuse_too_large(letter.size, limit)
+    refuse_too_large(letter.size, limit)
     return letter
 
 
@@ -96,15 +99,34 @@ class Letter:
 
         Raises InvalidMail with the reason when a merge value, the address or the size makes it impossible.
         """
+        slots, clean = self._filled(to, None)
+        data = b"".join(slots)
+        refuse_too_large(len(data), self._max_bytes)
+        return WireBytes(data) if clean else data
+
+    def measure(self, to: To, blanks: set[str]) -> int:
+        """
+        The size of what `render` would make, and whether it would: raises InvalidMail in the same cases.
+
+        Puts into `blanks` the names of the merge values that the words ask for and this recipient has not, or only
+        an empty one. What a filter such as `default` or an `{% if %}` around it takes care of is not among them.
+        """
+        slots, _ = self._filled(to, blanks)
+        size = sum(map(len, slots))
+        refuse_too_large(size, self._max_bytes)
+        return size
+
+    def _filled(self, to: To, blanks: set[str] | None) -> tuple[list[bytes], bool]:
+        """The pieces of the mail for one recipient, and whether all of them are known to be clean."""
         values = dict(to.merge) if to.merge else {}
         name = to.name or values.get("name") or ""
         values["email"] = to.address
         values["name"] = name
         values["unsubscribe_url"] = to.unsubscribe_url
-        run = Run(new_context(values), self._max_bytes)
+        run = Run(new_context(values), self._max_bytes, blanks)
         slots = self._slots.copy()
         slots[0] = self._own_fields(to, str(name), run)
-        clean = self._clean and is_clean(slots[0])
+        clean = blanks is None and self._clean and is_clean(slots[0])
         for part, escape, steps in self._parts:
             run.context.autoescape = escape
             try:
@@ -113,10 +135,7 @@ class Letter:
                     clean = clean and is_clean(piece)
             except Exception as error:
                 raise _unrenderable(part, error) from error
-        data = b"".join(slots)
-        if len(data) > self._max_bytes:
-            _refuse_too_large(len(data), self._max_bytes)
-        return WireBytes(data) if clean else data
+        return slots, clean
 
     def _own_fields(self, to: To, name: str, run: Run) -> bytes:
         """The header fields that differ from recipient to recipient."""
@@ -129,7 +148,8 @@ class Letter:
                 raise
             except Exception as error:
                 raise _unrenderable("subject", error) from error
-        fields = date_field(to.date) + message_id_field(to.message_id) + address_field("To", name, to.address) + subject
+        reader = address_field("To", "", to.sent_to) if to.sent_to else address_field("To", name, to.address)
+        fields = date_field(to.date) + message_id_field(to.message_id) + reader + subject
         if self._bulk and to.unsubscribe_url:
             fields += unsubscribe_fields(to.unsubscribe_url)
         return fields
@@ -190,14 +210,6 @@ def _shared_fields(words: Words) -> bytes:
         # Vacation programs stay silent on it (RFC 3834, 2): thousands of their replies help nobody.
         fields += b"Precedence: bulk\r\n"
     return fields + custom_fields(words.headers, bulk=words.bulk) + b"MIME-Version: 1.0\r\n"
-
-
-def _refuse_too_large(size: int, limit: int) -> None:
-    if size > limit:
-        raise InvalidMail(
-            f"The mail is too large: {size:,} bytes of {limit:,}. Take smaller attachments, or raise "
-            "COURANT_MAIL['MAX_MESSAGE_BYTES'] if your relay takes larger ones."
-        )
 
 
 def _unrenderable(part: str, error: Exception) -> InvalidMail:

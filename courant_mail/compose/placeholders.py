@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import re
 
-from django.template.base import tag_re
-
 from .markup import ATTRIBUTE, RAW_ELEMENTS, SCANNED_TAG, SPECIAL
+from .tags import split_tags
 
 _DECLARATIONS = re.compile(r"\s*+(?:-?[a-zA-Z_][\w-]*+\s*+:[^;:{}]*+(?:;\s*+|$))*+").fullmatch
 
@@ -68,7 +67,7 @@ class Placeholders:
 
     def _marked(self, source: str) -> str:
         """The source with a mark for each template tag; comments of the template language are gone."""
-        pieces = tag_re.split(source.replace("\ue000", "").replace("\ue001", ""))
+        pieces = split_tags(source.replace("\ue000", "").replace("\ue001", ""))
         out: list[str] = []
         inside_comment = False
         for index, piece in enumerate(pieces):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import nh3
-from django.template.base import tag_re
 
 from ..exceptions import InvalidMail
 from .markup import SCANNED_TAG
 from .placeholders import Placeholders
+from .tags import split_tags
 
 
 def _set(words: str) -> frozenset[str]:
@@ -92,7 +92,7 @@ def sanitize(protected: str, placeholders: Placeholders) -> str:
     # A brace that the sanitiser has moved next to another must not become the start of a template tag.
     clean = clean.replace("{", "&#123;")
     restored = placeholders.restore(clean)
-    if tag_re.split(restored)[1::2] != placeholders.tags_in(clean):
+    if split_tags(restored)[1::2] != placeholders.tags_in(clean):
         raise InvalidMail("html: the template tags do not survive sanitising; put each into a place of its own.")
     return restored
 

@@ -17,32 +17,39 @@ from django.template.defaulttags import CommentNode, ForNode, IfNode, WithNode
 from django.utils.safestring import SafeData
 
 from ..exceptions import InvalidMail
-from .sandbox import parse
-
-#: turns of all loops of one mail together
-MAX_TURNS = 10_000
+from .limits import MAX_TURNS
+from .sandbox import Expression, Values, parse
 
 Piece = TypeVar("Piece", str, bytes)
 
 
 class Run:
-    """One rendering: the values, and how many turns of loops and how much output is left."""
+    """
+    One rendering: the values, and how many turns of loops and how much output is left.
 
-    __slots__ = ("context", "room", "turns")
+    Where `blanks` is a set, the names of the values that were asked for and say nothing are put into it.
+    """
 
-    def __init__(self, context: Context, room: int) -> None:
+    __slots__ = ("blanks", "context", "room", "turns")
+
+    def __init__(self, context: Values, room: int, blanks: set[str] | None = None) -> None:
+        self.blanks = blanks
         self.context = context
         self.room = room
         self.turns = MAX_TURNS
 
     def spend(self, size: int) -> None:
-        """One more turn of a loop has made so much. Raises TemplateSyntaxError when that was too much."""
-        self.turns -= 1
+        """So much more was made. Raises TemplateSyntaxError when that is too much."""
         self.room -= size
+        if self.room < 0:
+            raise TemplateSyntaxError("The merge values make the mail too large.")
+
+    def turn(self) -> None:
+        """One more turn of a loop. Raises TemplateSyntaxError when that was one too many."""
+        self.turns -= 1
         if self.turns < 0:
             raise TemplateSyntaxError(f"The loops take more than {MAX_TURNS:,} turns.")
-        if self.room < 0:
-            raise TemplateSyntaxError("The loops make the mail too large.")
+        self.context.check_time()
 
 
 Step: TypeAlias = Callable[[Run], Piece]
@@ -55,7 +62,7 @@ class Program(Generic[Piece]):
     pieces go that have to be rendered.
     """
 
-    __slots__ = ("empty", "pieces", "steps")
+    __slots__ = ("empty", "pieces", "size", "steps")
 
     def __init__(self, nodes: list[Node], encode: Encode[Piece]) -> None:
         self.empty: Piece = encode("")
@@ -70,6 +77,8 @@ class Program(Generic[Piece]):
                 self.steps.append((len(self.pieces), _step(node, encode)))
                 self.pieces.append(self.empty)
         self._flush(words, encode)
+        #: of what never changes
+        self.size = sum(map(len, self.pieces))
 
     def _flush(self, words: list[str], encode: Encode[Piece]) -> None:
         if words:
@@ -78,6 +87,7 @@ class Program(Generic[Piece]):
 
     def render(self, run: Run) -> Piece:
         """What the template says in the given context, with the context's own autoescape."""
+        run.spend(self.size)
         if not self.steps:
             return self.empty.join(self.pieces)
         pieces = self.pieces.copy()
@@ -116,23 +126,37 @@ def _step(node: Node, encode: Encode[Piece]) -> Step[Piece]:
         return _loop(node, encode)
     if isinstance(node, WithNode):
         return _scope(node, encode)
-    return lambda run: encode(str(node.render(run.context)))
+    return _spending(lambda run: encode(str(node.render(run.context))))
+
+
+def _spending(make: Step[Piece]) -> Step[Piece]:
+    """The step, held to the room that is left."""
+
+    def step(run: Run) -> Piece:
+        piece = make(run)
+        run.spend(len(piece))
+        return piece
+
+    return step
 
 
 def _variable(expression: FilterExpression, encode: Encode[Piece]) -> Step[Piece]:
     resolve = expression.resolve
     escape = html.escape
+    asking = expression if isinstance(expression, Expression) and expression.asked_for else None
 
-    def step(run: Run) -> Piece:
+    def make(run: Run) -> Piece:
         context = run.context
         value = resolve(context)
+        if run.blanks is not None and asking is not None and asking.is_blank(context, value):
+            run.blanks.add(asking.asked_for)
         if not isinstance(value, str):
             return encode(render_value_in_context(value, context))
         if context.autoescape and not isinstance(value, SafeData):
             value = escape(value)
         return encode(value)
 
-    return step
+    return _spending(make)
 
 
 def _choice(node: IfNode, encode: Encode[Piece]) -> Step[Piece]:
@@ -140,6 +164,7 @@ def _choice(node: IfNode, encode: Encode[Piece]) -> Step[Piece]:
     empty = encode("")
 
     def step(run: Run) -> Piece:
+        run.context.check_time()
         for condition, program in branches:
             if condition is None or _holds(condition, run.context):
                 return program.render(run)
@@ -161,6 +186,7 @@ def _scope(node: WithNode, encode: Encode[Piece]) -> Step[Piece]:
 
     def step(run: Run) -> Piece:
         values = {name: expression.resolve(run.context) for name, expression in names.items()}
+        run.spend(sum(len(value) for value in values.values() if isinstance(value, str)))
         with run.context.push(**values):
             return program.render(run)
 
@@ -187,8 +213,8 @@ def _loop(node: ForNode, encode: Encode[Piece]) -> Step[Piece]:
             for index, item in enumerate(items):
                 run.context["forloop"] = _counters(index, len(items), outer)
                 _assign(run.context, names, item)
+                run.turn()
                 turns.append(body.render(run))
-                run.spend(len(turns[-1]))
         return empty.join(turns)
 
     return step

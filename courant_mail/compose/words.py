@@ -44,7 +44,8 @@ class To:
     """
     One recipient: `address` as spelled, `message_id` with its angle brackets, `date` with its time zone.
 
-    The templates see `merge` and, above it, `email`, `name` and `unsubscribe_url`.
+    The templates see `merge` and, above it, `email`, `name` and `unsubscribe_url`. With `sent_to` the mail is addressed
+    to somebody else, who reads what the recipient would read.
     """
 
     address: str
@@ -53,6 +54,7 @@ class To:
     message_id: str = field(kw_only=True)
     unsubscribe_url: str = field(kw_only=True, default="")
     date: datetime.datetime = field(kw_only=True)
+    sent_to: str = field(kw_only=True, default="")
 
 
 #: Rewrites the words of a job before they are compiled (tracking, a footer …). Must return new words, not change them.

@@ -13,7 +13,7 @@ from ..choices import Outcome
 from ..conf import RelaySettings
 from ..exceptions import ImproperlyConfiguredMail, InvalidMail
 from .channel import Channel, Envelope
-from .outcomes import Result
+from .outcomes import Result, clean_reply
 from .relays import open_channel
 from .stock import Stock, Task
 
@@ -71,10 +71,10 @@ def _envelope(task: Task) -> Envelope | Result:
     try:
         return Envelope(task.mail_from, task.rcpt_to, task.render())
     except InvalidMail as error:
-        return Result(Outcome.OUR_FAULT, reply=str(error))
+        return Result(Outcome.OUR_FAULT, reply=clean_reply(str(error)))
     except Exception as error:  # whatever a template or its data can raise harms this message only
         logger.exception("Message %s could not be rendered.", task.key)
-        return Result(Outcome.OUR_FAULT, reply=f"{type(error).__name__}: {error}")
+        return Result(Outcome.OUR_FAULT, reply=clean_reply(f"{type(error).__name__}: {error}"))
 
 
 class Inbox(Protocol):
@@ -120,6 +120,10 @@ class Courier(threading.Thread):
         """Finish what is in hand (its permit must still be answered), say goodbye and end. Returns at once."""
         self._stopped.set()
         self.stock.wake()
+
+    def untold(self) -> list[Done]:
+        """The tasks that have ended and are not yet reported; they will be, unless the process ends first."""
+        return list(self._done)
 
     def run(self) -> None:
         """The thread's life; not to be called."""
@@ -244,7 +248,7 @@ class Courier(threading.Thread):
         except Exception as error:  # nothing has left yet: one message that a channel cannot bear harms only itself
             logger.exception("Message %s could not be prepared.", task.key)
             self._drop()
-            return Result(Outcome.OUR_FAULT, reply=f"{type(error).__name__}: {error}")
+            return Result(Outcome.OUR_FAULT, reply=clean_reply(f"{type(error).__name__}: {error}"))
 
     def _finish(self, task: Task, following: Envelope | None) -> Result:
         try:
@@ -252,7 +256,7 @@ class Courier(threading.Thread):
         except Exception as error:  # the dot may have gone out
             logger.exception("Message %s: the end of its transmission failed.", task.key)
             self._drop()
-            return Result(Outcome.IN_DOUBT, reply=f"{type(error).__name__}: {error}", stage="dot")
+            return Result(Outcome.IN_DOUBT, reply=clean_reply(f"{type(error).__name__}: {error}"), stage="dot")
 
     @property
     def _is_open(self) -> bool:

@@ -114,11 +114,16 @@ def _path(address: str, smtputf8: bool) -> str:
 def _refuse_bare_line_ends(data: bytes) -> None:
     if _BARE_CR(data) or _BARE_LF(data):
         raise _our_fault("The mail has a CR or LF that stands alone; line ends must be CRLF.")
+    if b"\0" in data:
+        raise _our_fault("The mail has a NUL, which servers drop or take for an end.")
 
 
 def _encoded_anew(data: bytes) -> bytes:
     """8-bit bodies as quoted-printable or base64 (RFC 6152 section 3)."""
-    encoded = email.message_from_bytes(data, policy=_SEVEN_BIT).as_bytes(policy=_SEVEN_BIT)
+    try:
+        encoded = email.message_from_bytes(data, policy=_SEVEN_BIT).as_bytes(policy=_SEVEN_BIT)
+    except (UnicodeError, LookupError):  # it does not name its charset, or a wrong one
+        encoded = data
     if not encoded.isascii():
         raise _refused("5.6.3", "The mail is not ASCII and the relay offers no 8BITMIME.")
     return encoded

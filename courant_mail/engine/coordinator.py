@@ -9,6 +9,8 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import TracebackType
 from typing import Self
 
 from django.db import InterfaceError, OperationalError, connections
@@ -24,6 +26,7 @@ from ..queue import claim, control, counters, finish, minutes, record, relay_sta
 from ..queue.claim import Claimed
 from ..queue.database import alias
 from ..queue.endings import Ending, in_words
+from ..queue.lanes import Turn
 from .announce import announce_finished, announce_messages
 from .outlet import Outlet
 from .rendering import Renderer
@@ -35,13 +38,20 @@ logger = logging.getLogger(__name__)
 _TICK = 0.25
 #: seconds that the first report waits for others to share its commit
 _GROUP_SECONDS = 0.001
+#: seconds of a commit (a moving average) from which on all couriers had better share it
+_SLOW_COMMIT = 0.0015
+#: seconds between two looks at what other processes have found out about the relays
+_LEARN_SECONDS = 1.0
 #: seconds that replies in flight are waited for at the end
 _PATIENCE = 20.0
+#: seconds that a courier gets at the end when nothing of it is in flight
+_GRACE = 1.0
 #: a job whose sender address was refused so often, and never accepted, is paused
 _SENDER_REFUSALS = 5
 #: seconds to wait before the database is tried again
 _DATABASE_PAUSES = (0.1, 1.0, 3.0)
 
+_DATABASE_ERRORS = (OperationalError, InterfaceError)
 _TROUBLE = {Outcome.RELAY_TROUBLE, Outcome.THROTTLED, Outcome.MISCONFIGURED}
 
 
@@ -70,8 +80,10 @@ class Coordinator:
         self._progress = progress or (lambda _: None)
         self._host = socket.gethostname()
         self._renderer = Renderer(settings)
-        self._turn = claim.Turn()
+        self._turn = Turn()
         self._held: dict[int, Claimed] = {}
+        self._on_wire: set[int] = set()  # those whose final dot was permitted, until their result is recorded
+        self._unsettled: list[Report | Crashed] = []
         self._couriers: dict[int, Courier] = {}
         self._outlets: dict[str, Outlet] = {}
         self._ending = False
@@ -79,8 +91,10 @@ class Coordinator:
         self._news: dict[MessageStatus, list[int]] = defaultdict(list)
         self._sender_refusals: Counter[int] = Counter()
         self._next_tick = 0.0
+        self._next_lesson = 0.0
         self._renewed = 0.0
         self._dry_until = 0.0
+        self._commit_seconds = 0.0
 
     # -- life --------------------------------------------------------------------------------------------------
 
@@ -96,33 +110,64 @@ class Coordinator:
                 self._hire,
                 states.get(name),
             )
+        self._next_lesson = time.monotonic() + _LEARN_SECONDS
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._ending = True
         left = [task for outlet in self._outlets.values() for task in outlet.close()]
-        if exc_info[0] is not None:
-            # Nothing can be committed any more, so no dot may go out: whoever waits or asks later is refused. What is
-            # claimed is taken back by another run once our row has expired.
+        try:
+            if error is None:
+                self._give_back(left)
+                self._sign_off()
+            elif isinstance(error, _DATABASE_ERRORS) and not connections[alias()].in_atomic_block:
+                self._sign_off_all_the_same()
+        finally:
+            # Whatever could not be committed: no further dot may go out, so whoever waits or asks later is refused.
             for courier in self._couriers.values():
                 courier.permits.put(False)
-            return
-        self._give_back(left)
+
+    def _sign_off(self) -> None:
+        """Record what relays have said and still say, and give back what is not on the wire."""
         self._wind_up()
+        self._give_back_ids([pk for pk in self._held if pk not in self._on_wire])
         self._tick(final=True)
         if not self._held:
             senders.retire(self.sender_id)
-
-    def _wind_up(self) -> None:
-        """Wait for the couriers to end, recording what they report."""
-        deadline = time.monotonic() + _PATIENCE
-        while any(courier.is_alive() for courier in self._couriers.values()) and time.monotonic() < deadline:
-            self._settle(self._gather(0.05))
-        self._settle(self._gather(0.0))
-        if self._held:
+        else:
             # Their couriers hang in a conversation that outlasts our patience. Once our row has expired, the next run
             # takes them back; the in-flight rows say what is in doubt.
             logger.warning("%s messages are left to the next run", len(self._held))
+
+    def _sign_off_all_the_same(self) -> None:
+        """After an error of the database: it may be back, and then nothing that relays have said need be forgotten."""
+        try:
+            connections[alias()].close()
+            self._settle(self._unsettled + self._gather(0.0))
+            # A claim may have been committed although we never heard of it.
+            self._give_back_ids([pk for pk in claim.held(self.sender_id) if pk not in self._held])
+            self._sign_off()
+        except _DATABASE_ERRORS as error:
+            logger.warning("What this run holds is left to the next one, since the database is out of reach: %s", error)
+
+    def _wind_up(self) -> None:
+        """Wait for replies that are in flight, and a moment for couriers to end, recording what they report."""
+        started = time.monotonic()
+        while any(courier.is_alive() for courier in self._couriers.values()):
+            waited = time.monotonic() - started
+            if waited > _GRACE:
+                self._settle(self._untold())
+            if waited > (_PATIENCE if self._on_wire else _GRACE):
+                break
+            self._settle(self._gather(0.05))
+        self._settle(self._gather(0.0))
+
+    def _untold(self) -> list[Report | Crashed]:
+        """What couriers know and do not come to tell, since they hang in the beginning of their next message."""
+        living = [courier for courier in self._couriers.values() if courier.is_alive()]
+        return [Report(courier, done, None) for courier in living if (done := courier.untold())]
 
     def _hire(self, relay: RelaySettings, stock: Stock) -> None:
         """Start a courier under a number whose in-flight row exists; the numbers of those who have ended are free."""
@@ -179,6 +224,7 @@ class Coordinator:
             return 0, []
         slowed: list[Outlet] = []
         now = timezone.now()
+        self._learn(now)
         asked = found = 0
         for outlet in self._outlets.values():
             if outlet.is_paused(now):
@@ -195,6 +241,15 @@ class Coordinator:
         if asked and not found:
             self._dry_until = time.monotonic() + _TICK / 2
         return found, slowed
+
+    def _learn(self, now: datetime) -> None:
+        """Heed the pauses that other processes have found necessary since, and those that are over."""
+        if time.monotonic() < self._next_lesson:
+            return
+        self._next_lesson = time.monotonic() + _LEARN_SECONDS
+        states = relay_state.states()
+        for name, outlet in self._outlets.items():
+            self._give_back(outlet.learn(states.get(name), now))
 
     def _claim(self, outlet: Outlet, wanted: int, urgent_than: int | None = None) -> int:
         if wanted <= 0:
@@ -223,12 +278,13 @@ class Coordinator:
         """
         What the couriers have to tell: the first within the timeout, and what follows it closely.
 
-        Waiting a moment for half of the others makes one commit of several, while the other half is talking to the
-        relay: a fifth more messages a second with eight connections, for a millisecond that no relay notices.
+        Waiting a moment for others makes one commit of several, and a millisecond is noticed by no relay. Where commits
+        are quick, half of the couriers are enough, while the other half is talking to the relay: a fifth more messages
+        a second with eight connections. Where a commit takes longer than the talk, all of them share it.
         """
         found: list[Report | Crashed] = []
         end = time.monotonic() + timeout
-        enough = max(1, len(self._couriers) // 2)
+        enough = len(self._couriers) if self._commit_seconds > _SLOW_COMMIT else max(1, len(self._couriers) // 2)
         try:
             while True:
                 # Those that have told something already are never left for later.
@@ -245,26 +301,31 @@ class Coordinator:
         """Commit what is told, deal with trouble, then let those who wait send their dots."""
         if not reports:
             return
+        self._unsettled = reports
         endings: list[tuple[Done, Courier]] = []
         in_flight: dict[int, int | None] = {}
-        ready: list[Report] = []
+        ready: list[tuple[Report, Task]] = []
         crashed: list[Crashed] = []
         for report in reports:
-            endings += [(done, report.courier) for done in report.done]
+            endings += [(done, report.courier) for done in report.done if done.task.key in self._held]
             in_flight[report.courier.number] = None
             if isinstance(report, Crashed):
                 crashed.append(report)
             elif report.ready is not None and not self._ending:
                 in_flight[report.courier.number] = report.ready.key
-                ready.append(report)
+                ready.append((report, report.ready))
             elif report.ready is not None:
                 report.courier.permits.put(False)
         self._record(endings, in_flight)
         self._after(endings)
         now = timezone.now()
-        for report in ready:
+        for report, task in ready:
             # Not through a relay that has just proved to be in trouble: the message is given back instead.
-            report.courier.permits.put(not self._outlets[report.courier.relay.name].is_paused(now))
+            permitted = not self._outlets[report.courier.relay.name].is_paused(now)
+            if permitted:
+                self._on_wire.add(task.key)
+            report.courier.permits.put(permitted)
+        self._unsettled = []
         for crash in crashed:
             raise RuntimeError(f"The thread {crash.courier.name} has died: {crash.error!r}") from crash.error
 
@@ -282,7 +343,7 @@ class Coordinator:
             if done.result is not WITHDRAWN
         ]
         recorded = self._commit(ended, in_flight)
-        self._give_back_ids(withdrawn)
+        self._on_wire.difference_update(done.task.key for done, _ in endings)
         for ending in ended:
             self._held.pop(ending.message.id, None)
         for status, ids in recorded.ids.items():
@@ -290,6 +351,7 @@ class Coordinator:
         for job_id, delta in recorded.deltas.items():
             self._deltas[job_id].update(delta)
         self._count(recorded.ids)
+        self._give_back_ids(withdrawn)
 
     def _commit(self, ended: list[Ending], in_flight: dict[int, int | None]) -> record.Recorded:
         """
@@ -298,11 +360,14 @@ class Coordinator:
         Recording twice what was committed unheard changes nothing: the fence lets only claimed messages through.
         """
         for pause in (*_DATABASE_PAUSES, None):
+            began = time.monotonic()
             try:
-                return record.record(
+                recorded = record.record(
                     self.sender_id, ended, in_flight, timezone.now(), host=self._host, settings=self._settings
                 )
-            except (OperationalError, InterfaceError) as error:
+                self._commit_seconds += (time.monotonic() - began - self._commit_seconds) / 8
+                return recorded
+            except _DATABASE_ERRORS as error:
                 if pause is None or connections[alias()].in_atomic_block:
                     raise
                 logger.warning("The database did not take the results (%s); trying again", error)
@@ -407,5 +472,8 @@ class Coordinator:
         now = timezone.now()
         for outlet in self._outlets.values():
             least = outlet.stock.least_urgent()
-            if least is not None and not outlet.is_paused(now) and self._left is None:
+            if least is None or outlet.is_paused(now) or self._left is not None:
+                continue
+            # Looked at first, since it is rare: a claim is a transaction, and a look is one short query.
+            if claim.waits(outlet.names, urgent_than=least):
                 self._claim(outlet, outlet.spend(outlet.relay.connections, now), urgent_than=least)

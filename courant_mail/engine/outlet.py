@@ -152,6 +152,18 @@ class Outlet:
         self._throttled_at = time.monotonic() if result.outcome == Outcome.THROTTLED else None
         return self.close()
 
+    def learn(self, state: RelayState | None, now: datetime) -> list[Task]:
+        """What others have written about the relay; returns what no courier has taken when they have paused it."""
+        was_paused, was_in_trouble = self.is_paused(now), self.in_trouble
+        self.paused_until, self.reason = (state.paused_until, state.reason) if state else (None, "")
+        self.in_trouble = bool(state and state.failures)
+        if self.is_paused(now) and not was_paused:
+            self._allowed = 1
+            return self.close()
+        if was_in_trouble and not self.in_trouble and self._throttled_at is None:
+            self._allowed = self._connections
+        return []
+
     def close(self) -> list[Task]:
         """The couriers end after what they have in hand; returns what nobody has taken."""
         self.stock.close()

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeAlias
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
-from tqdm import tqdm
 
 from ..exceptions import AlreadyRunning, CourantMailError
 from ..locks import single_run
@@ -43,6 +42,9 @@ class MailCommand(BaseCommand):
             raise CommandError(str(error)) from error
         except (OperationalError, InterfaceError) as error:
             raise CommandError(f"The database cannot be used: {' '.join(str(error).split())}") from error
+        except KeyboardInterrupt:
+            # Whatever was under way is rolled back, and the next run does it.
+            raise CommandError("Interrupted.", returncode=130) from None
 
     def run(self, options: dict[str, Any]) -> None:
         """Do the work."""
@@ -59,6 +61,8 @@ class MailCommand(BaseCommand):
         if options["verbosity"] < 1 or not sys.stderr.isatty():
             yield None
             return
+        from tqdm import tqdm  # for people alone: cron need not load it
+
         with tqdm(total=total(), unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
 
             def advance(count: int) -> None:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .smtp_script import Action, Step
+from .smtp_terms import is_announced, objection_to_body, objection_to_mail, offers
 
 if TYPE_CHECKING:
     from .smtp_server import SmtpServer
@@ -31,6 +32,8 @@ _PREFIXES: dict[bytes, Step] = {
     b"NOOP": "noop",
     b"QUIT": "quit",
 }
+#: what a client may send without waiting for the answer to what comes before (RFC 2920)
+_PIPELINED: frozenset[Step | None] = frozenset({"mail", "rcpt", "data", "rset", "noop", "quit"})
 
 
 class _Over(Exception):
@@ -51,6 +54,7 @@ class Conversation:
         self._number = number
         self._input = bytearray()
         self._output: list[bytes] = []
+        self._carried = 0
         self._reset()
 
     def run(self) -> None:
@@ -91,7 +95,7 @@ class Conversation:
 
     def _act(self, step: Step, ordinary: bytes, addresses: list[str] | None = None) -> bytes:
         """Answer, as a rule says or as usual; returns the whole answer, also where less of it was sent."""
-        rule = self._server.rule_for(step, addresses or [])
+        rule = self._server.rule_for(step, addresses or [], self._carried)
         if rule is None:
             self._output.append(ordinary)
             return ordinary
@@ -135,7 +139,14 @@ class Conversation:
             self._HANDLERS[step](self, line)
 
     def _may_pipeline(self, step: Step | None) -> bool:
-        return self._server.offers("PIPELINING") and step in ("mail", "rcpt", "data", "rset", "noop", "quit")
+        return offers(self._server.extensions, "PIPELINING") and step in (
+            "mail",
+            "rcpt",
+            "data",
+            "rset",
+            "noop",
+            "quit",
+        )
 
     def _reset(self) -> None:
         self._mail_from: str | None = None
@@ -203,8 +214,10 @@ class Conversation:
             self._output.append(b"501 5.5.4 MAIL FROM:<address>\r\n" if match is None else b"503 5.5.1 nested MAIL\r\n")
             return
         address = match[1].decode("utf-8", "replace")
-        if self._act("mail", b"250 2.1.0 sender is fine\r\n", [address]).startswith(b"2"):
-            self._mail_from, self._parameters = address, match[2].decode("utf-8", "replace").strip()
+        parameters = match[2].decode("utf-8", "replace").strip()
+        ordinary = objection_to_mail(self._server.extensions, address, parameters) or b"250 2.1.0 sender is fine\r\n"
+        if self._act("mail", ordinary, [address]).startswith(b"2"):
+            self._mail_from, self._parameters = address, parameters
 
     def _rcpt(self, line: bytes) -> None:
         match = _PATH.match(line, 5)
@@ -224,7 +237,7 @@ class Conversation:
         """The mail without its final dot and with its dots unstuffed."""
         if not self._input:
             self._receive()
-        rule = self._server.rule_for("body", self._rcpt_to)
+        rule = self._server.rule_for("body", self._rcpt_to, self._carried)
         if rule is not None:
             self._obey(rule, b"")
         start, end = 0, 0 if self._input.startswith(b".\r\n") else -1
@@ -248,16 +261,21 @@ class Conversation:
             self._flush()
             time.sleep(server.delay)
         ordinary = b"250 2.0.0 queued\r\n" if recipients else b"554 5.5.1 no valid recipients\r\n"
-        rule = server.rule_for("dot", recipients)
-        answer = ordinary if rule is None or rule.say is None else rule.say
-        accepted = answer.startswith(b"2") if rule is None or rule.accept is None else rule.accept
+        if not is_announced(data, self._parameters):
+            server.note_violation("8-bit bytes that MAIL did not announce")
+        ordinary = objection_to_body(server.extensions, data) or ordinary
+        action = server.rule_for("dot", recipients, self._carried) or _ORDINARY
+        answer = ordinary if action.say is None else action.say
+        accepted = answer.startswith(b"2") if action.accept is None else action.accept
         if accepted and recipients:
-            server.store(self._number, self._mail_from or "", self._parameters, tuple(recipients), data)
+            self._carried += 1
+            envelope = (self._mail_from or "", self._parameters, tuple(recipients))
+            server.store(self._number, *envelope, data, confirmed=action.answers(ordinary))
         self._reset()
-        if rule is None:
+        if action is _ORDINARY:
             self._output.append(ordinary)
         else:
-            self._obey(rule, ordinary)
+            self._obey(action, ordinary)
 
     def _rset(self, line: bytes) -> None:
         self._reset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -11,6 +13,8 @@ from typing import Literal
 Step = Literal[
     "connect", "ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "body", "dot", "rset", "noop", "quit"
 ]
+
+_ACCEPTED = re.compile(rb"(?:2\d\d-[^\r\n]*\r\n)*2\d\d [^\r\n]*\r\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,12 @@ class Action:
     delay: float = 0.0
     then: Literal["go on", "close", "reset", "hang"] = "go on"
     accept: bool | None = None
+
+    def answers(self, ordinary: bytes) -> bool:
+        """Whether the client gets a whole reply of the class 2xx, and gets it at once."""
+        answer = ordinary if self.say is None else self.say
+        held_back = self.cut or self.drip or self.delay or self.then == "reset"
+        return not held_back and _ACCEPTED.fullmatch(answer) is not None
 
 
 def reply(code: int, *lines: str, close: bool = False) -> Action:
@@ -88,23 +98,39 @@ class Rule:
     every: int | None = None
     times: int | None = None
     each: int | None = None
+    beyond: int | None = None
+    chance: float | None = None
+    seed: int | str = 0
     met: int = field(default=0, init=False)
     taken: int = field(default=0, init=False)
-    _by_address: Counter[str] = field(default_factory=Counter, init=False)
+    _taken_by: Counter[str] = field(default_factory=Counter, init=False)
+    _drawn_by: Counter[tuple[str, ...]] = field(default_factory=Counter, init=False)
 
-    def strikes(self, step: Step, addresses: list[str]) -> bool:
-        """Whether the rule is for this moment; counts."""
-        if step != self.step:
+    def strikes(self, step: Step, addresses: list[str], carried: int = 0) -> bool:
+        """Whether the rule is for this moment; counts. `carried` mails were accepted over this connection."""
+        if step != self.step or carried < (self.beyond or 0):
             return False
         fitting = [a for a in addresses if self.to is None or fnmatchcase(a, self.to)]
         if self.to is not None and not fitting:
             return False
-        if self.each is not None and all(self._by_address[address] >= self.each for address in fitting):
+        if self.each is not None and all(self._taken_by[address] >= self.each for address in fitting):
             return False
         self.met += 1
+        if not self._is_due(tuple(fitting)):
+            return False
+        self.taken += 1
+        if self.each is not None:
+            self._taken_by.update(fitting)
+        return True
+
+    def _is_due(self, addresses: tuple[str, ...]) -> bool:
         due = (self.nth is None or self.met == self.nth) and (self.every is None or self.met % self.every == 0)
         if not due or (self.times is not None and self.taken >= self.times):
             return False
-        self.taken += 1
-        self._by_address.update(fitting)
-        return True
+        return self.chance is None or self._draw(addresses) < self.chance
+
+    def _draw(self, addresses: tuple[str, ...]) -> float:
+        """Depends on the seed, the addresses and how often they came by, and not on what other connections do."""
+        self._drawn_by[addresses] += 1
+        lot = (self.seed, self.step, *addresses, self._drawn_by[addresses])
+        return random.Random("/".join(map(str, lot))).random()

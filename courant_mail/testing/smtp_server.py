@@ -8,33 +8,32 @@ In a test::
     with SmtpServer() as server:
         server.on("rcpt", reply(550, "5.1.1 no such user"), to="nobody@*")
         server.on("dot", close(accept=True), nth=3)       # takes the third mail, but never says so
+        server.on("data", reply(451, "4.3.0 later"), chance=0.1)
         ...                                               # send to server.host, server.port
         server.wait_for(2, timeout=5)
         assert server.mails[0].rcpt_to == ("ann@example.org",)
 
 As a stand-alone sink, which takes thousands of mails a second and prints how many it has got when it is ended::
 
-    python -m courant_mail.testing.smtp_server --port 2525 [--maildir DIR] [--delay SECONDS]
+    python -m courant_mail.testing.smtp_server --port 2525 [--maildir DIR] [--delay SECONDS] [--chaos SEED]
 
 It listens on 127.0.0.1 only, uses nothing but the standard library, and a thread for each connection.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
-import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .certificates import self_signed
+from .smtp_chaos import chaos
 from .smtp_conversation import Conversation
 from .smtp_script import Action, Rule, Step, close, drip, garbage, half, late, reply, reset, silence
 
@@ -53,6 +52,7 @@ __all__ = [
     "main",
     "reply",
     "reset",
+    "self_signed",
     "silence",
 ]
 
@@ -65,7 +65,8 @@ class ReceivedMail:
     """
     A mail that the server has accepted: envelope, parameters of MAIL, the bytes as they were before dot-stuffing.
 
-    `connection` counts connections from 1, `at` is in seconds since the epoch.
+    `connection` counts connections from 1, `at` is in seconds since the epoch. `confirmed` says that the client is told
+    so clearly and at once; else it may be in doubt, and may send the mail again.
     """
 
     connection: int
@@ -74,6 +75,7 @@ class ReceivedMail:
     rcpt_to: tuple[str, ...]
     data: bytes
     at: float
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,14 @@ class SmtpServer:
         delay: float = 0.0,
         journal: bool = True,
         on_mail: Callable[[ReceivedMail], None] | None = None,
+        seed: int | str = 0,
     ) -> None:
         """
-        `extensions` are the lines of the answer to EHLO. `users` (name → password) offers AUTH PLAIN and LOGIN.
+        `extensions` are the lines of the answer to EHLO; the server holds clients to them, also to its SIZE. `users`
+        (name → password) offers AUTH PLAIN and LOGIN.
         `certificate` (files of the certificate and its key) offers STARTTLS, or TLS at once with `tls_from_start`.
         `delay` is the time in seconds that each mail takes. Without `journal` mails are counted and given to `on_mail`,
-        but not kept, so that memory does not grow.
+        but not kept, so that memory does not grow. `seed` decides what happens at random.
         """
         self.host = "127.0.0.1"
         self.port = port
@@ -118,13 +122,14 @@ class SmtpServer:
         self.tls_from_start = tls_from_start
         self.delay = delay
         self.journal = journal
+        self.seed = seed
         self.mails: list[ReceivedMail] = []
         self.commands: list[Command] = []
         self.violations: list[str] = []
         self.count = 0
         self.connections = 0
         self.stopping = threading.Event()
-        self._extensions = tuple(extensions)
+        self.extensions = tuple(extensions)
         self._on_mail = on_mail
         self._rules: list[Rule] = []
         self._sockets: dict[int, socket.socket] = {}
@@ -151,18 +156,32 @@ class SmtpServer:
         every: int | None = None,
         times: int | None = None,
         each: int | None = None,
+        beyond: int | None = None,
+        chance: float | None = None,
     ) -> Rule:
         """
         Take `action` at `step`: always, or for addresses like `to` (a pattern such as "*@example.org"; the sender's at
         "mail", the recipients' from "rcpt" on), only the `nth` time, `every` so many times, at most so many `times`,
-        at most so often for `each` address (as in greylisting).
+        at most so often for `each` address (as in greylisting), only on connections that have carried mails `beyond`
+        this number, at random with this `chance` between 0 and 1.
 
-        Counting runs over all connections. The first rule that fits wins. May be called while the server runs.
+        Counting runs over all connections. The first rule that fits wins. May be called while the server runs. Chance
+        depends on the server's seed, the addresses and how often they came by: the same run meets the same faults.
         """
-        rule = Rule(step, action, to, nth, every, times, each)
         with self._changed:
+            seed = f"{self.seed}/{len(self._rules)}"
+            rule = Rule(step, action, to, nth, every, times, each, beyond, chance, seed)
             self._rules.append(rule)
         return rule
+
+    def misbehave(self, share: float = 0.1, *, hang: float = 3.0) -> None:
+        """
+        Do everything wrong that a server can do, at random, to about this share of the mails and of the connections.
+
+        A late answer comes after `hang` seconds, which should be longer than the client's timeout.
+        """
+        with self._changed:
+            self._rules += chaos(self.seed, share, hang)
 
     def forget_rules(self) -> None:
         """Behave well from now on."""
@@ -211,25 +230,21 @@ class SmtpServer:
 
     # For the conversations ---------------------------------------------------------------------------------------
 
-    def offers(self, extension: str) -> bool:
-        """Whether the answer to EHLO names this extension."""
-        return any(line.split()[0].upper() == extension for line in self._extensions)
-
     def greeting_lines(self, *, encrypted: bool) -> list[str]:
         """The lines of the answer to EHLO after the first."""
-        lines = list(self._extensions)
+        lines = list(self.extensions)
         if self.certificate and not encrypted:
             lines.append("STARTTLS")
         if self.users is not None:
             lines.append("AUTH PLAIN LOGIN")
         return lines
 
-    def rule_for(self, step: Step, addresses: list[str]) -> Action | None:
+    def rule_for(self, step: Step, addresses: list[str], carried: int = 0) -> Action | None:
         """The action of the first rule that strikes now."""
         if not self._rules:
             return None
         with self._changed:
-            return next((rule.action for rule in self._rules if rule.strikes(step, addresses)), None)
+            return next((rule.action for rule in self._rules if rule.strikes(step, addresses, carried)), None)
 
     def note_command(self, connection: int, line: bytes, pipelined: bool) -> None:
         """Write a command into the journal."""
@@ -242,9 +257,18 @@ class SmtpServer:
         with self._changed:
             self.violations.append(text)
 
-    def store(self, connection: int, mail_from: str, parameters: str, rcpt_to: tuple[str, ...], data: bytes) -> None:
+    def store(
+        self,
+        connection: int,
+        mail_from: str,
+        parameters: str,
+        rcpt_to: tuple[str, ...],
+        data: bytes,
+        *,
+        confirmed: bool,
+    ) -> None:
         """Keep or count an accepted mail."""
-        mail = ReceivedMail(connection, mail_from, parameters, rcpt_to, data, time.time())
+        mail = ReceivedMail(connection, mail_from, parameters, rcpt_to, data, time.time(), confirmed)
         if self._on_mail is not None:
             self._on_mail(mail)
         with self._changed:
@@ -278,50 +302,11 @@ class SmtpServer:
             self._sockets.pop(number, None)
 
 
-class Maildir:
-    """Writes mails into the `new` folder of a Maildir, the envelope in Return-Path and Delivered-To headers on top."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._numbers = itertools.count(1)
-        for folder in ("tmp", "new", "cur"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, mail: ReceivedMail) -> None:
-        """Write one mail; complete whenever it is visible in `new`."""
-        name = f"{mail.at:.6f}.{next(self._numbers):09d}.sink"
-        head = f"Return-Path: <{mail.mail_from}>\r\n" + "".join(f"Delivered-To: {a}\r\n" for a in mail.rcpt_to)
-        temporary = self._path / "tmp" / name
-        temporary.write_bytes(head.encode() + mail.data)
-        temporary.rename(self._path / "new" / name)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The stand-alone sink; ends at SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m courant_mail.testing.smtp_server", description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
-    parser.add_argument("--maildir", type=Path, help="keep the mails in this Maildir")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds that each mail takes")
-    parser.add_argument(
-        "--defer", action="append", default=[], metavar="PATTERN", help="450 for such recipients at first"
-    )
-    parser.add_argument("--defer-times", type=int, default=1, metavar="N", help="so often for each address")
-    parser.add_argument("--refuse", action="append", default=[], metavar="PATTERN", help="550 for such recipients")
-    given = parser.parse_args(arguments)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    on_mail = Maildir(given.maildir) if given.maildir else None
-    server = SmtpServer(given.port, delay=given.delay, journal=False, on_mail=on_mail)
-    for pattern in given.defer:
-        server.on("rcpt", reply(450, "4.2.1 come again later"), to=pattern, each=given.defer_times)
-    for pattern in given.refuse:
-        server.on("rcpt", reply(550, "5.1.1 no such user"), to=pattern)
-    with server:
-        sys.stdout.write(f"listening on {server.host}:{server.port}\n")
-        sys.stdout.flush()
-        ended.wait()
-    sys.stdout.write(f"{server.count} mails over {server.connections} connections\n")
+    from .smtp_sink import run
+
+    run(arguments)
 
 
 if __name__ == "__main__":

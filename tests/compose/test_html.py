@@ -9,7 +9,7 @@ from django.test import SimpleTestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from courant_mail.compose.html import prepare_html
+from courant_mail.compose.html import prepare_html, tags_as_typed
 from courant_mail.compose.placeholders import Placeholders
 from courant_mail.compose.preview import preview
 from courant_mail.compose.text import html_to_text
@@ -164,6 +164,16 @@ class TextTests(SimpleTestCase):
     def test_a_preview_line_s_filler_goes(self):
         text = html_to_text("<p>Preview" + "&zwnj;&nbsp;" * 50 + "</p><p>Body</p>")
         self.assertEqual(text, "Preview\n\nBody\n")
+
+    def test_html_that_is_never_closed_is_read_once(self):
+        # A hundred times as much takes a hundred times as long; with a second look at every "<" it would be hours.
+        for count, pieces in ((9_000, ("<a ", '<a b="', "{{ a }}<")), (100_000, ("<!-- ", "</", "<!"))):
+            for piece in pieces:
+                with self.subTest(piece):
+                    letter(text="x", html="<p>Hello</p>" + piece * count, sanitize_html=True)
+
+    def test_numbers_that_are_no_characters_are_left_out_of_template_tags(self):
+        self.assertEqual(tags_as_typed("{{ a&#" + "9" * 5000 + "; }}"), "{{ a }}")
 
     def test_a_tag_torn_apart_is_explained(self):
         with self.assertRaisesMessage(InvalidMail, "Give the mail a text"):

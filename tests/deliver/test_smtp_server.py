@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 import socket
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from django.test import SimpleTestCase
 
-from courant_mail.testing.smtp_server import SmtpServer, reply
+from courant_mail.testing.smtp_chaos import chaos
+from courant_mail.testing.smtp_server import SmtpServer, close, drip, half, late, reply
 
 from .helpers import BODY
 
@@ -66,6 +68,73 @@ class ServerTests(SimpleTestCase):
             self.assertIn(b"503", raw(server, b"EHLO x\r\n", b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n"))
             self.assertEqual(len(server.violations), 1)
 
+    def test_clients_are_held_to_what_is_offered(self):
+        with SmtpServer(extensions=("SIZE 100",)) as server:
+            for parameters, code in (("SIZE=101", b"552"), ("BODY=8BITMIME", b"555"), ("SMTPUTF8", b"555")):
+                with self.subTest(parameters):
+                    answers = raw(server, b"EHLO x\r\n", f"MAIL FROM:<a@x> {parameters}\r\n".encode())
+                    self.assertEqual(answers.splitlines()[-1][:3], code)
+            dialogue = [b"EHLO x\r\n", b"MAIL FROM:<a@x>\r\n", b"RCPT TO:<b@x>\r\n", b"DATA\r\n"]
+            self.assertIn(b"552 5.3.4", raw(server, *dialogue, b"x" * 200 + b"\r\n.\r\n"))
+            raw(server, *dialogue, b"Subject: \xc3\xa4\r\n\r\n.\r\n")
+            self.assertEqual(server.violations, ["8-bit bytes that MAIL did not announce"])
+
+    def test_a_connection_can_be_worn_out(self):
+        with SmtpServer() as server:
+            server.on("mail", reply(421, "4.7.0 too many messages", close=True), beyond=2)
+            for _ in range(2):
+                with smtplib.SMTP(server.host, server.port, timeout=5) as client:
+                    for _ in range(2):
+                        client.sendmail("a@example.org", ["b@example.org"], BODY)
+                    with self.assertRaises(smtplib.SMTPException):
+                        client.sendmail("a@example.org", ["b@example.org"], BODY)
+            self.assertEqual((server.count, server.connections), (4, 2))
+
+    def test_chance_is_the_same_again_for_the_same_seed_in_whatever_order(self):
+        readers = [f"r{number}@example.org" for number in range(200)]
+
+        def refused(seed: int, readers: list[str]) -> list[str]:
+            with SmtpServer(seed=seed) as server, smtplib.SMTP(server.host, server.port, timeout=5) as client:
+                server.on("rcpt", reply(550, "5.1.1 nobody"), chance=0.3)
+                client.ehlo()
+                client.mail("a@example.org")
+                return sorted(reader for reader in readers if client.rcpt(reader)[0] == 550)
+
+        first = refused(1, readers)
+        self.assertEqual(refused(1, readers[::-1]), first)
+        self.assertNotEqual(refused(2, readers), first)
+        self.assertTrue(30 < len(first) < 90, len(first))
+
+    def test_the_journal_says_who_was_told_that_the_mail_was_taken(self):
+        actions = {
+            "told@x.org": None,
+            "told-more@x.org": reply(250, "2.0.0 queued", "with pleasure"),
+            "closed@x.org": close(accept=True),
+            "half@x.org": half(),
+            "late@x.org": late(0.01),
+            "drip@x.org": drip(),
+        }
+        with SmtpServer() as server:
+            for address, action in actions.items():
+                if action is not None:
+                    server.on("dot", action, to=address)
+                dialogue = [b"EHLO x\r\n", b"MAIL FROM:<a@x>\r\n", f"RCPT TO:<{address}>\r\n".encode(), b"DATA\r\n"]
+                raw(server, *dialogue, b"x: y\r\n\r\n.\r\n")
+            self.assertEqual(
+                {mail.rcpt_to[0]: mail.confirmed for mail in server.mails},
+                {address: address.startswith("told") for address in actions},
+            )
+
+    def test_chaos_comes_to_about_the_share_that_was_asked_for(self):
+        rules = list(chaos("seed", 0.5, 0.1))
+        self.assertEqual(len({rule.seed for rule in rules if rule.step == "dot"}), sum(r.step == "dot" for r in rules))
+        met = sum(
+            any(rule.strikes(step, [f"r{number}@example.org"]) for rule in rules)
+            for number in range(1000)
+            for step in ("mail", "rcpt", "data", "body", "dot")
+        )
+        self.assertTrue(350 < met < 550, met)
+
     def test_wrong_order_is_refused(self):
         with SmtpServer() as server:
             answers = raw(server, b"EHLO x\r\n", b"RCPT TO:<b@x>\r\n", b"DATA\r\n", b"MAIL a@x\r\n", b"WHAT\r\n")
@@ -95,3 +164,31 @@ class SinkTests(SimpleTestCase):
             mails = [message_from_bytes(path.read_bytes()) for path in files]
             self.assertEqual([mail["Delivered-To"] for mail in mails], ["ann@example.org", "later@example.org"])
             self.assertTrue(files[0].read_bytes().endswith(BODY))
+
+    def test_with_chaos_and_a_journal_it_writes_down_what_it_took(self):
+        with tempfile.TemporaryDirectory() as folder:
+            journal = Path(folder, "journal")
+            command = [sys.executable, "-m", "courant_mail.testing.smtp_server", "--journal", str(journal)]
+            command += ["--chaos", "4711", "--chaos-share", "0.5", "--chaos-hang", "0.1"]
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as sink:
+                self.addCleanup(sink.kill)
+                assert sink.stdout is not None
+                port = int(sink.stdout.readline().rpartition(":")[2])
+                believed = sum(delivered(port, f"reader{number}@example.org") for number in range(60))
+                sink.terminate()
+                taken = int(sink.stdout.read().split()[0])
+            lines = [json.loads(line) for line in journal.read_text().splitlines()]
+            self.assertEqual(len(lines), taken)
+            self.assertLess(believed, 60)
+            self.assertLessEqual(sum(line["confirmed"] for line in lines), believed)
+            self.assertEqual(lines[0]["message_id"], "<1@example.org>")
+
+
+def delivered(port: int, recipient: str) -> bool:
+    """Whether Python's client believes so."""
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=0.3) as client:
+            client.sendmail("news@example.org", [recipient], b"Message-ID: <1@example.org>\r\n" + BODY)
+    except (OSError, smtplib.SMTPException):
+        return False
+    return True

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
-from pathlib import Path
 from unittest import mock, skipUnless
 
 from courant_mail.choices import Outcome
 from courant_mail.deliver.smtp import SmtpChannel
-from courant_mail.testing.smtp_server import SmtpServer, garbage, reply
+from courant_mail.testing.smtp_server import SmtpServer, garbage, reply, self_signed
 
 from .helpers import SmtpTestCase, relay_of, send
 
@@ -24,22 +22,7 @@ class TlsTests(SmtpTestCase):
         super().setUpClass()
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.certificate = cls.make_certificate("right", "IP:127.0.0.1")
-
-    @classmethod
-    def make_certificate(cls, name: str, subject: str) -> tuple[str, str]:
-        path = Path(cls.folder.name)
-        certificate, key = str(path / f"{name}.pem"), str(path / f"{name}.key")
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-                *("-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=test"),
-                *("-addext", f"subjectAltName={subject}"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        return certificate, key
+        cls.certificate = self_signed(cls.folder.name)
 
     def trusted(self, certificate: str) -> None:
         """What an operator does for an own authority: OpenSSL's variable."""
@@ -86,7 +69,7 @@ class TlsTests(SmtpTestCase):
             self.assertEqual(server.count, 0)
 
     def test_a_certificate_for_another_name(self):
-        other = self.make_certificate("other", "DNS:mail.example.org")
+        other = self_signed(self.folder.name, name="DNS:mail.example.org")
         self.trusted(other[0])
         with SmtpServer(certificate=other) as server:
             self.assertIs(self.trouble(server, use_tls=True), Outcome.MISCONFIGURED)

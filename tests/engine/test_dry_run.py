@@ -30,7 +30,7 @@ from courant_mail.queue.suppress import suppress
 from courant_mail.testing import drain
 
 from .base import EngineTestCase
-from .test_processes import ProcessTestCase
+from .processes import ProcessTestCase
 
 #: what the source `tests.rehearsed` yields
 audience: list[Callable[[], Iterator[Any]]] = []

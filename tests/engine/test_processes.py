@@ -3,82 +3,21 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import tempfile
 import time
-from datetime import timedelta
-from typing import Any
+from functools import partial
 
-from django.db import OperationalError
-from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
 
 from courant_mail import engine
 from courant_mail.choices import JobStatus, MessageStatus
 from courant_mail.models import InFlight, Message, MessageJob, Sender
-from courant_mail.queue.enqueue import enqueue_content, enqueue_job
+from courant_mail.queue.enqueue import enqueue_content
 from courant_mail.queue.suppress import suppress
-from courant_mail.testing.smtp_server import SmtpServer
 from tests.queue.helpers import statuses
 
-from .base import parsed, without_mailers
-from .processes import start
-
-CONNECTIONS = 3
-
-
-class ProcessTestCase(TransactionTestCase):
-    in_doubt = "hold"
-
-    def setUp(self) -> None:
-        self.server = self.enterContext(SmtpServer())
-        options = {"host": "127.0.0.1", "port": self.server.port, "timeout": 5}
-        self.site: dict[str, Any] = {
-            "SITE_URL": "https://www.courant.example",
-            "RELAYS": {"smtp": {"CONNECTIONS": CONNECTIONS, "OPTIONS": options}},
-            "IN_DOUBT": self.in_doubt,
-            "POLL_SECONDS": 0.1,
-        }
-        self.enterContext(override_settings(COURANT_MAIL=self.site, **without_mailers()))
-
-    def queue(self, count: int) -> MessageJob:
-        readers = [f"reader{n}@example.org" for n in range(count)]
-        return enqueue_job(subject="News", text="Hello", from_email="ed@courant.example", recipients=readers)
-
-    def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
-        process = start(command, *arguments, courant_mail=self.site)
-        self.addCleanup(self.end, process)
-        return process
-
-    def end(self, process: subprocess.Popen[str]) -> str:
-        if process.poll() is None:
-            process.kill()
-        output, _ = process.communicate(timeout=20)
-        return output
-
-    def bury(self) -> None:
-        """What time does to the row of a process that was killed: its claim expires."""
-        Sender.objects.update(alive_until=timezone.now() - timedelta(seconds=1))
-
-    def freeze(self, process: subprocess.Popen[str]) -> None:
-        """Stop the process, and let its claim expire. On SQLite not within a transaction, which would lock us all."""
-        for _ in range(50):
-            process.send_signal(signal.SIGSTOP)
-            try:
-                self.bury()
-                return
-            except OperationalError:
-                process.send_signal(signal.SIGCONT)
-                self.server.wait_for(self.server.count + 1, timeout=1)
-        self.fail("It was in a transaction every time.")
-
-    def wait_for(self, condition: Any, seconds: float = 20.0) -> None:
-        """Look at the database again and again: it has no event to wait for."""
-        for _ in range(int(seconds / 0.02)):
-            if condition():
-                return
-            time.sleep(0.02)
-        self.fail("This did not happen in time.")
+from .base import parsed
+from .processes import ProcessTestCase, start
 
 
 class KillTests(ProcessTestCase):
@@ -101,7 +40,7 @@ class KillTests(ProcessTestCase):
         found = statuses()
         self.assertEqual(set(found) - {"sent", "in_doubt"}, set())
         self.assertEqual(sum(found.values()), 400)
-        self.assertLessEqual(found.get("in_doubt", 0), kills * CONNECTIONS)
+        self.assertLessEqual(found.get("in_doubt", 0), kills * self.connections)
         sent = set(Message.objects.filter(status=MessageStatus.SENT).values_list("recipient", flat=True))
         self.assertLessEqual(sent, set(arrived), "recorded as sent, but never arrived")
         job.refresh_from_db()
@@ -112,7 +51,7 @@ class KillTests(ProcessTestCase):
         job = self.queue(count)
         for least in (1, 8_000, 16_000):
             process = self.start("process_mail_jobs")
-            self.wait_for(lambda least=least: MessageJob.objects.get().consumed >= least)
+            self.wait_for(MessageJob.objects.filter(consumed__gte=least).exists)
             process.send_signal(signal.SIGKILL)
             process.wait()
             self.bury()
@@ -141,7 +80,7 @@ class RetryDoubtTests(ProcessTestCase):
             by_recipient.setdefault(mail.rcpt_to[0], set()).add(str(parsed(mail)["Message-ID"]))
         self.assertEqual(len(by_recipient), 150)
         self.assertEqual({len(ids) for ids in by_recipient.values()}, {1})
-        self.assertLessEqual(len(self.server.mails), 150 + CONNECTIONS)
+        self.assertLessEqual(len(self.server.mails), 150 + self.connections)
         self.assertEqual(statuses(), {"sent": 150})
 
 
@@ -252,6 +191,9 @@ class DaemonTests(ProcessTestCase):
         job.refresh_from_db()
         self.assertEqual((job.sent, job.suppressed), (60, 100))
 
+    def has_got(self, address: str) -> bool:
+        return any(mail.rcpt_to == (address,) for mail in self.server.mails)
+
     def test_urgent_mail_leaves_within_a_second_while_a_job_is_running_on_a_slow_relay(self) -> None:
         self.server.delay = 0.1
         self.queue(200)
@@ -263,7 +205,7 @@ class DaemonTests(ProcessTestCase):
             asked = time.time()
             address = f"urgent{number}@example.org"
             enqueue_content(data=b"Subject: Reset\n\nx\n", mail_from="", recipients=[address])
-            self.wait_for(lambda address=address: any(mail.rcpt_to == (address,) for mail in self.server.mails), 5)
+            self.wait_for(partial(self.has_got, address), 5)
             waits.append(next(mail.at for mail in self.server.mails if mail.rcpt_to == (address,)) - asked)
         self.assertLess(len(self.server.mails), 205, "the job must still have been running")
         self.assertLess(sorted(waits)[2], 1.0)

@@ -232,7 +232,7 @@ class RefusalTests(EngineTestCase):
 
     def test_smtputf8_that_is_not_offered_fails_with_the_reason(self) -> None:
         self.queue(recipients=["jörg@example.org", "info@bücher.example"])
-        self.server._extensions = ("PIPELINING", "8BITMIME")
+        self.server.extensions = ("PIPELINING", "8BITMIME")
         summary = engine.send()
         self.assertEqual((summary.sent, summary.failed), (1, 1))
         self.assertIn("SMTPUTF8", self.row("jörg@example.org").reply)

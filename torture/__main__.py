@@ -1,0 +1,7 @@
+"""Start it: `python -m torture`."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
