@@ -11,9 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from ..addresses import redact_all
@@ -24,15 +23,18 @@ from ..deliver.outcomes import Result, address_is_dead
 from ..exceptions import InvalidMail, WrongState
 from ..queue import claim, control, counters, finish, minutes, record, relay_state, senders
 from ..queue.claim import Claimed
-from ..queue.database import alias
+from ..queue.database import DATABASE_ERRORS, reconnect
 from ..queue.endings import Ending, in_words
 from ..queue.lanes import Turn
 from .announce import announce_finished, announce_messages
+from .expansion import let_go
 from .outlet import Outlet
 from .rendering import Renderer
 from .summary import SendSummary
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: seconds between two looks at what is not urgent: more claims, counters, signals, finished jobs
 _TICK = 0.25
@@ -51,7 +53,6 @@ _SENDER_REFUSALS = 5
 #: seconds to wait before the database is tried again
 _DATABASE_PAUSES = (0.1, 1.0, 3.0)
 
-_DATABASE_ERRORS = (OperationalError, InterfaceError)
 _TROUBLE = {Outcome.RELAY_TROUBLE, Outcome.THROTTLED, Outcome.MISCONFIGURED}
 
 
@@ -84,6 +85,7 @@ class Coordinator:
         self._held: dict[int, Claimed] = {}
         self._on_wire: set[int] = set()  # those whose final dot was permitted, until their result is recorded
         self._unsettled: list[Report | Crashed] = []
+        self._pauses: tuple[float, ...] = _DATABASE_PAUSES
         self._couriers: dict[int, Courier] = {}
         self._outlets: dict[str, Outlet] = {}
         self._ending = False
@@ -122,7 +124,7 @@ class Coordinator:
             if error is None:
                 self._give_back(left)
                 self._sign_off()
-            elif isinstance(error, _DATABASE_ERRORS) and not connections[alias()].in_atomic_block:
+            elif isinstance(error, DATABASE_ERRORS) and reconnect():
                 self._sign_off_all_the_same()
         finally:
             # Whatever could not be committed: no further dot may go out, so whoever waits or asks later is refused.
@@ -143,14 +145,30 @@ class Coordinator:
 
     def _sign_off_all_the_same(self) -> None:
         """After an error of the database: it may be back, and then nothing that relays have said need be forgotten."""
+        pauses, self._pauses = self._pauses, ()  # not within each other
         try:
-            connections[alias()].close()
-            self._settle(self._unsettled + self._gather(0.0))
-            # A claim may have been committed although we never heard of it.
-            self._give_back_ids([pk for pk in claim.held(self.sender_id) if pk not in self._held])
-            self._sign_off()
-        except _DATABASE_ERRORS as error:
+            self._persistently(self._hand_over, pauses)
+        except DATABASE_ERRORS as error:
             logger.warning("What this run holds is left to the next one, since the database is out of reach: %s", error)
+
+    def _hand_over(self) -> None:
+        self._settle(self._unsettled + self._gather(0.0))
+        # A claim may have been committed although we never heard of it.
+        self._give_back_ids([pk for pk in claim.held(self.sender_id) if pk not in self._held])
+        let_go(self.sender_id)
+        self._sign_off()
+
+    def _persistently(self, work: Callable[[], T], pauses: Iterable[float]) -> T:
+        """Do it; again after each of the pauses while the database is out of reach or refuses."""
+        for pause in pauses:
+            try:
+                return work()
+            except DATABASE_ERRORS as error:
+                if not reconnect():
+                    raise
+                logger.warning("The database did not take the results (%s); trying again", error)
+                time.sleep(pause)
+        return work()
 
     def _wind_up(self) -> None:
         """Wait for replies that are in flight, and a moment for couriers to end, recording what they report."""
@@ -359,21 +377,12 @@ class Coordinator:
 
         Recording twice what was committed unheard changes nothing: the fence lets only claimed messages through.
         """
-        for pause in (*_DATABASE_PAUSES, None):
-            began = time.monotonic()
-            try:
-                recorded = record.record(
-                    self.sender_id, ended, in_flight, timezone.now(), host=self._host, settings=self._settings
-                )
-                self._commit_seconds += (time.monotonic() - began - self._commit_seconds) / 8
-                return recorded
-            except _DATABASE_ERRORS as error:
-                if pause is None or connections[alias()].in_atomic_block:
-                    raise
-                logger.warning("The database did not take the results (%s); trying again", error)
-                connections[alias()].close()
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+        return self._persistently(
+            lambda: record.record(
+                self.sender_id, ended, in_flight, timezone.now(), host=self._host, settings=self._settings
+            ),
+            self._pauses,
+        )
 
     def _count(self, ids: dict[MessageStatus, list[int]]) -> None:
         self.summary.sent += len(ids.get(MessageStatus.SENT, ()))

@@ -9,10 +9,11 @@ from collections.abc import Generator, Iterator
 from django.utils import timezone
 
 from ..conf import get_settings
-from ..queue import agenda, control, dry_run, expand, reopen, rescue, retry, wake
+from ..queue import agenda, control, expand, reopen, rescue, retry, wake
+from ..queue.database import DATABASE_ERRORS, reconnect
 from .coordinator import Coordinator
 from .dry_run import Step, dry_run_steps
-from .expansion import expansion_steps
+from .expansion import expansion_steps, let_go
 
 #: recipients that one step expands, small enough that mail which is being sent hardly notices
 _PAGE = 250
@@ -45,6 +46,9 @@ def run_forever(stop: threading.Event) -> None:
                 elif not (chores.is_busy and coordinator.inbox.empty()):
                     coordinator.rest(_SELDOM if listener else settings.poll_seconds, stop)
                     chores.look_again()
+        except DATABASE_ERRORS:
+            reconnect()  # what we hold is given back over a connection that works, if there is one
+            raise
         finally:
             if listener:
                 listener.stop()
@@ -71,8 +75,7 @@ class _Chores:
         """Give back what is under way."""
         if self._dry_runs is not None:
             self._dry_runs.close()
-        expand.release(self._sender_id)
-        dry_run.release(self._sender_id)
+        let_go(self._sender_id)
 
     def look_again(self) -> None:
         """Look at the agenda with the next step."""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from ..conf import Settings, get_settings
 from ..models import MessageJob
 from ..queue import agenda, control, dry_run, expand, finish, reopen, rescue, senders
+from ..queue.database import DATABASE_ERRORS, reconnect
 from .announce import announce_finished
 from .dry_run import dry_run_steps
 from .summary import ExpandSummary
@@ -42,6 +43,12 @@ def expansion_steps(sender_id: int, *, page: int = expand.PAGE) -> Iterator[expa
     """The steps of all expansions that wait, one short transaction each."""
     while (job := expand.take_job(sender_id, timezone.now())) is not None:
         yield from expand.expand(job, sender_id, timezone.now(), page=page)
+
+
+def let_go(sender_id: int) -> None:
+    """Give back the jobs that this sender was expanding or trying out; others go on with them."""
+    expand.release(sender_id)
+    dry_run.release(sender_id)
 
 
 class _Work:
@@ -79,9 +86,11 @@ class _Work:
             self._expand()
             if not self._stop.is_set() and agenda.look(timezone.now()).dry_run:
                 self._rehearse()
+        except DATABASE_ERRORS:
+            reconnect()  # what we hold is given back over a connection that works, if there is one
+            raise
         finally:
-            expand.release(self._sender_id)
-            dry_run.release(self._sender_id)
+            let_go(self._sender_id)
             senders.retire(self._sender_id)
 
     def _expand(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import OperationalError, connections, models, router, transaction
+from django.db import InterfaceError, OperationalError, connections, models, router, transaction
 
 from ..models import Message, Sender
 
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 #: parts the items of a list that travels as one text: no address and no JSON holds this control character
 SEPARATOR = "\x1f"
+
+#: what a database raises that is out of reach, or that refuses for a reason of its own (locks, a full disk)
+DATABASE_ERRORS = (OperationalError, InterfaceError)
 
 #: PostgreSQL's SQLSTATE for serialisation failures and deadlocks; MySQL's number for a deadlock
 _TRANSIENT = {"40001", "40P01", 1213}
@@ -26,6 +29,18 @@ _TRIES = 5
 def alias() -> str:
     """The database that holds the queue, as the site's routers say."""
     return str(router.db_for_write(Message))
+
+
+def reconnect() -> bool:
+    """
+    Give up a connection that may be broken: the next query makes a new one.
+
+    False within a transaction of the caller, where that is not ours to do.
+    """
+    if connections[alias()].in_atomic_block:
+        return False
+    connections[alias()].close()
+    return True
 
 
 @contextmanager

@@ -37,11 +37,11 @@ class FaultTestCase(EngineTestCase):
         self.use_relay(self.server.port, options={"timeout": patience, **options})
         return self.server
 
-    def queue_three(self) -> MessageJob:
+    def queue_three(self, **words: Any) -> MessageJob:
         """A job for "odd…", the reader to whom something happens, and after her "b…" and "c…"."""
         number = next(self.numbers)
         readers = [f"{name}{number}@example.org" for name in ("odd", "b", "c")]
-        return self.queue(recipients=readers, html="<p>Hello</p>", subject="News")
+        return self.queue(recipients=readers, html="<p>Hello</p>", subject="News", **words)
 
     def odd(self, job: MessageJob) -> Message:
         return Message.objects.get(job=job, recipient__startswith="odd")

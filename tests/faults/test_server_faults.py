@@ -83,13 +83,13 @@ REFUSALS = [
 class MessageFaultTests(FaultTestCase):
     """The fault strikes one message of three."""
 
-    def strike(self, step: Step, action: Action, extensions: tuple[str, ...] = EXTENSIONS) -> MessageJob:
+    def strike(self, step: Step, action: Action, extensions: tuple[str, ...] = EXTENSIONS, **words: Any) -> MessageJob:
         """Send three mails; at the first of them, or at that to "odd…", the server does this."""
         RelayState.objects.all().delete()
         server = self.use(SmtpServer(extensions=extensions), patience=patience_with(action))
         # The address at MAIL is the sender's.
         server.on(step, action, times=1) if step == "mail" else server.on(step, action, to="odd*", times=1)
-        job = self.queue_three()
+        job = self.queue_three(**words)
         engine.send()
         self.assertEqual(server.violations, [])
         return job
@@ -115,9 +115,11 @@ class MessageFaultTests(FaultTestCase):
                     self.check_nobodys_fault(step, action)
 
     def test_a_connection_that_is_lost_within_the_body_is_nobodys_fault(self) -> None:
+        # So long a body that the end of it cannot have left when the server has seen enough.
+        words = {"text": "All the news. " * 500_000}
         for name in ("close", "reset", "421"):
             with self.subTest(name):
-                self.check_nobodys_fault("body", LOSSES[name])
+                self.check_nobodys_fault("body", LOSSES[name], **words)
 
     def test_throttling_is_nobodys_fault(self) -> None:
         for name, action in THROTTLES.items():
@@ -125,9 +127,9 @@ class MessageFaultTests(FaultTestCase):
                 with self.subTest(name, step=step):
                     self.check_nobodys_fault(step, action)
 
-    def check_nobodys_fault(self, step: Any, action: Action) -> None:
+    def check_nobodys_fault(self, step: Any, action: Action, **words: Any) -> None:
         Attempt.objects.all().delete()
-        job = self.strike(step, action)
+        job = self.strike(step, action, **words)
         self.assertEqual(self.found(job), {"queued": 3})
         self.assertEqual(set(Message.objects.filter(job=job).values_list("attempts", "cause")), {(0, None)})
         self.assertEqual((Attempt.objects.count(), self.is_paused(), self.server.count), (0, True, 0))
