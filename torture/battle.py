@@ -49,8 +49,8 @@ from .relay import GREYLISTED, Relay
 CONNECTIONS = 3
 _TIMEOUT = 1.0
 #: recipients of a job; when fewer than so many messages wait, another one is queued
-_JOB = 600
-_LOW = 600
+_JOB = 300
+_LOW = 300
 #: rows of a job that ended long ago, for the purge
 _OLD = 2000
 #: what runs at the same time, and how often beside the others

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, broken = _fight(urls, given)
     text = f"{table(rows)}\n\n{_notes(rows, given.seed, time.monotonic() - started)}"
     print(f"\n{text}")
-    if given.publish:
+    if given.publish and not broken:
         publish(text)
     for kind, reason in absent.items():
         print(f"not run: {NAMES[kind]}, because {reason}")

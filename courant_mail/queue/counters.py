@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from django.db.models import Count, F
 
@@ -38,12 +39,17 @@ def add(deltas: Mapping[int, Mapping[int, int]]) -> None:
             MessageJob.objects.filter(pk=job_id, finished_at=None).update(**changes)
 
 
-def recount(job_id: int) -> None:
-    """Set all counters of a job from its rows, and from what was purged of them. Within a transaction."""
+def recount(job_id: int, **only_if: Any) -> None:
+    """
+    Set all counters of a job from its rows, and from what was purged of them; `only_if` is a condition of the job.
+
+    For the last time it must be within the transaction that ends the job. Before that a count which is old when it is
+    written does no harm, as long as the job has not ended meanwhile.
+    """
     purged = MessageJob.objects.using(alias()).values_list("purged", flat=True).get(pk=job_id)
     rows = Message.objects.using(alias()).filter(job=job_id).values_list("status").annotate(n=Count("pk")).order_by()
     found = Counter(dict(rows))
-    MessageJob.objects.filter(pk=job_id).update(
+    MessageJob.objects.filter(pk=job_id, **only_if).update(
         total=found.total() + sum(purged.values()),
         **{column: found[status] + purged.get(column, 0) for status, column in COLUMNS.items()},
     )

@@ -114,4 +114,4 @@ def _recount(jobs: Iterable[int]) -> None:
     """What the dead sender had not yet added to the counters is in the rows."""
     sending = MessageJob.objects.using(alias()).filter(finished_at=None).exclude(expanded_at=None)
     for job_id in sending.filter(pk__in=list(jobs)).values_list("pk", flat=True):
-        recount(job_id)
+        recount(job_id, finished_at=None)  # whoever has ended it meanwhile has counted better

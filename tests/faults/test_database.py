@@ -17,6 +17,7 @@ from unittest import mock
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
+from django.test import tag
 from django.utils import timezone
 
 from courant_mail import engine
@@ -31,6 +32,7 @@ from .own_postgres import Unavailable, own_postgres
 from .seed import SEED
 
 
+@tag("faults")
 class DatabaseTestCase(ProcessTestCase):
     def run_to_the_end(self) -> None:
         """What cron would do next, minutes later."""
@@ -63,6 +65,7 @@ class DatabaseTestCase(ProcessTestCase):
         self.assertLessEqual(len(lines), 1, lines)
 
 
+@tag("faults")
 class DroppedConnectionTests(DatabaseTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -151,6 +154,7 @@ class DroppedConnectionTests(DatabaseTestCase):
         self.check_everybody_once(300)
 
 
+@tag("faults")
 class RestartTests(DatabaseTestCase):
     """The server goes away in the middle, and comes back: one of our own, never the one that others use as well."""
 
@@ -186,6 +190,7 @@ class RestartTests(DatabaseTestCase):
         self.check_everybody_once(600)
 
 
+@tag("faults")
 class ConflictTests(DatabaseTestCase):
     """Deadlocks and serialisation failures, provoked by several senders under the strictest isolation."""
 
@@ -216,6 +221,7 @@ class ConflictTests(DatabaseTestCase):
         self.check_everybody_once(500)
 
 
+@tag("faults")
 class SqliteTests(DatabaseTestCase):
     """What only a file can do."""
 

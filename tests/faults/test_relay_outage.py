@@ -13,6 +13,7 @@ from io import StringIO
 from typing import Any
 
 from django.core.management import call_command
+from django.test import tag
 from django.utils import timezone
 
 from courant_mail import engine
@@ -44,6 +45,7 @@ def mute() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@tag("faults")
 class OutageTests(ProcessTestCase):
     """Nothing is lost, no attempt is counted, the run says so in one line and ends with 1, and the pauses grow."""
 
@@ -143,6 +145,7 @@ class OutageTests(ProcessTestCase):
         self.assertEqual((Sender.objects.count(), InFlight.objects.count()), (0, 0))
 
 
+@tag("faults")
 class DaemonTests(ProcessTestCase):
     """`runmailer` lives through the trouble of its relay."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from django.test import tag
+
 from courant_mail import engine
 from courant_mail.causes import Cause
 from courant_mail.choices import JobStatus, MessageStatus, Outcome
@@ -80,6 +82,7 @@ REFUSALS = [
 ]
 
 
+@tag("faults")
 class MessageFaultTests(FaultTestCase):
     """The fault strikes one message of three."""
 
@@ -187,6 +190,7 @@ class MessageFaultTests(FaultTestCase):
                 self.assertEqual(len(ids), 1)
 
 
+@tag("faults")
 class ConnectionFaultTests(FaultTestCase):
     """The fault strikes before the first message."""
 
@@ -265,6 +269,7 @@ class ConnectionFaultTests(FaultTestCase):
         self.assertEqual(len(set(self.recipients())), 20)
 
 
+@tag("faults")
 class ExtensionTests(FaultTestCase):
     """Servers that can do less."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.mail import EmailMessage
+from django.test import tag
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -31,6 +32,7 @@ def words(**given: Any) -> dict[str, Any]:
     return {"subject": "News", "text": "Hello", "recipients": "ann@example.org"} | given
 
 
+@tag("hostile")
 class JobTests(TestCase):
     @examples(100)
     @given(st.sampled_from(FIELDS), odd.texts | odd.any_text)
@@ -85,6 +87,7 @@ class JobTests(TestCase):
         self.assertEqual(job.status_reason, "ab\ufffd")
 
 
+@tag("hostile")
 class ValueTests(TestCase):
     def expanded(self, **given: Any) -> MessageJob:
         job = queue_job(**words(**given))
@@ -135,6 +138,7 @@ class ValueTests(TestCase):
         self.assertEqual(len(drain()), 1)
 
 
+@tag("hostile")
 class BackendTests(TestCase):
     @examples(100)
     @given(

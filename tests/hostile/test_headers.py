@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -41,6 +41,7 @@ def field_names(data: bytes) -> Counter[str]:
     return names
 
 
+@tag("hostile")
 class LetterTests(SimpleTestCase):
     def assert_as_usual(self, data: bytes, *more: str) -> None:
         structure = {"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
@@ -104,6 +105,7 @@ class LetterTests(SimpleTestCase):
             self.assert_as_usual(data)
 
 
+@tag("hostile")
 class SiteMailTests(SimpleTestCase):
     """Mail that comes through the backend: Django composes it, and looks at less than one would wish."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from courant_mail.compose.limits import MAX_ELEMENTS, MAX_NESTED_ELEMENTS
 from courant_mail.exceptions import InvalidMail
@@ -31,6 +31,7 @@ PIECES = {
 }
 
 
+@tag("hostile")
 class MonsterTests(SimpleTestCase):
     def each_way(self, html: str) -> tuple[dict[str, Any], ...]:
         """As trusted HTML, with a style sheet, as typed by people; the text is made from it."""

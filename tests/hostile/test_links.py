@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from django.test import override_settings
+from django.test import override_settings, tag
 from django.urls import reverse
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from . import odd
 TOKENS = [make_token("ann@example.org", 7), make_token("bo@example.org", 8), make_token("jörg@bücher.example", 9)]
 
 
+@tag("hostile")
 @override_settings(ALLOWED_HOSTS=["testserver"])
 class LinkTests(TestCase):
     def unsubscribe(self, token: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.mail import EmailMessage
+from django.test import tag
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -74,6 +75,7 @@ def read(text: str) -> list[Any]:
     return [entry for entry, _ in iter_recipients(text)]
 
 
+@tag("hostile")
 class RecipientsTestCase(TestCase):
     words = {"subject": "News {{ name }}", "text": "Hello {{ name }} {{ a }}"}
 
@@ -92,6 +94,7 @@ class RecipientsTestCase(TestCase):
         self.assertEqual(len(mails), len(addresses_of))
 
 
+@tag("hostile")
 class JobTests(RecipientsTestCase):
     @examples(20)
     @given(st.lists(entries, max_size=12))
@@ -148,6 +151,7 @@ class JobTests(RecipientsTestCase):
         self.assertLessEqual({"bo@example.org", "cy@example.org", "7", "(unreadable: Trap)"}, set(failed))
 
 
+@tag("hostile")
 class BackendTests(RecipientsTestCase):
     @examples(40)
     @given(st.lists(addresses, min_size=1, max_size=6))

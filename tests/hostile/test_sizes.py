@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.mail import EmailMessage
-from django.test import TestCase
+from django.test import TestCase, tag
 
 from courant_mail import engine
 from courant_mail.api import queue_job
@@ -32,6 +32,7 @@ def peak(work: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
+@tag("hostile")
 class LimitTests(TestCase):
     def refused(self, work: Callable[[], Any]) -> None:
         with self.assertRaisesMessage(InvalidMail, "COURANT_MAIL['MAX_MESSAGE_BYTES']"):
@@ -71,6 +72,7 @@ class LimitTests(TestCase):
         self.refused(lambda: EmailBackend().send_messages([EmailMessage("x", large, None, ["a@x.org"])]))
 
 
+@tag("hostile")
 class ArrivalTests(EngineTestCase):
     def test_ten_megabytes_arrive_whole_however_they_are_cut_into_lines(self) -> None:
         bodies = ["x" * (10 * MB), ".\n" * (MB // 2), ("ä" * 100_000 + "\r\n") * 3]

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -39,6 +39,7 @@ def attacks(count: int = 60) -> list[str]:
     return known + ["".join(dice.choices(odd.PIECES, k=dice.randrange(12))) for _ in range(count * TIMES)]
 
 
+@tag("hostile")
 class WiretapTests(EngineTestCase):
     """Through every door to a real server, with every byte on the way looked at."""
 
@@ -119,6 +120,7 @@ class WiretapTests(EngineTestCase):
         self.assertEqual(stored, [normalise_newlines(data.replace(b"\0", b"")) for data in bodies])
 
 
+@tag("hostile")
 class OldServerTests(EngineTestCase):
     def test_nothing_changes_where_the_server_offers_nothing(self) -> None:
         server = self.enterContext(SmtpServer(extensions=()))
@@ -136,6 +138,7 @@ class OldServerTests(EngineTestCase):
         self.assertEqual((server.violations, tap.faults()), ([], []))
 
 
+@tag("hostile")
 class WireTests(SimpleTestCase):
     offers = Offers(pipelining=True, size=True, eight_bit=True, smtputf8=True)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import connection
 from django.test import TestCase, override_settings
 
 from courant_mail.choices import JobStatus, MessageStatus, Outcome
 from courant_mail.conf import get_settings
 from courant_mail.models import InFlight, Message, MessageJob, Sender
+from courant_mail.queue import control
 from courant_mail.queue.endings import Ending
 from courant_mail.queue.expand import take_job
 from courant_mail.queue.rescue import Rescued, rescue
@@ -84,6 +88,24 @@ class RescueTests(TestCase):
         rescue_now()
         self.job.refresh_from_db()
         self.assertEqual((self.job.total, self.job.sent, self.job.in_doubt, self.job.waiting), (4, 1, 1, 2))
+
+    def test_counting_anew_does_not_overwrite_what_was_counted_at_the_end_of_the_job(self) -> None:
+        kill(self.sender)
+        control.cancel(self.job.pk)
+
+        def settle_in_between(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            """Another process marks the messages cancelled, and ends the job, before our count is written."""
+            if "UPDATE" in sql and "total" in sql and not settled:
+                settled.append(True)
+                control.settle_cancelled(NOW)
+            return execute(sql, params, many, context)
+
+        settled: list[bool] = []
+        with connection.execute_wrapper(settle_in_between):
+            rescue_now()
+        self.job.refresh_from_db()
+        self.assertEqual((settled, statuses()), ([True], {"cancelled": 4}))
+        self.assertEqual((self.job.finished_at, self.job.total, self.job.cancelled), (NOW, 4, 4))
 
     def test_an_expansion_that_died_is_free_for_the_next_run(self) -> None:
         job = make_job(status=JobStatus.QUEUED, expanded_at=None, recipients="a@example.org")
